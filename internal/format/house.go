@@ -1,0 +1,143 @@
+package format
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/packhouse/packhouse"
+)
+
+// House is all that a room may ask for. The engine implements it; every method
+// decides access first. The principal is an argument on purpose.
+type House interface {
+	// Document returns the rendered document of a package. Needs ReadFromRepository.
+	// Errors: NotFound "package_not_found" when no reachable source has the package.
+	Document(ctx context.Context, who packhouse.Principal, k DocKey) (Doc, error)
+	// Asset opens an asset for reading, pulling it through and retaining its version
+	// when only an upstream has it. The caller closes the content. Needs
+	// ReadFromRepository. Errors: NotFound with reason "package-version_not_found",
+	// "asset_not_found", "version_archived" or "version_disposed".
+	Asset(ctx context.Context, who packhouse.Principal, a packhouse.AssetRef) (packhouse.Asset, *Content, error)
+	// Stage takes an asset's bytes into sealed staging, hashing on the way. Access to
+	// publish pkg is decided before the first byte is read. The caller hands the
+	// result to Publish or discards it. Errors: Denied, TooLarge when r holds more
+	// than limit bytes (0 means the format's MaxAsset).
+	Stage(ctx context.Context, who packhouse.Principal, pkg packhouse.PackageRef, r io.Reader, limit int64) (Staged, error)
+	// Publish makes a version, or adds an asset to one, by the rules of
+	// codeartifact.md 3.6, atomically. It consumes the staged contents whatever the
+	// outcome. Needs PublishPackageVersion on the package.
+	Publish(ctx context.Context, who packhouse.Principal, p Publication) (Outcome, error)
+	// Tag sets or removes tags of a package. Needs PutPackageMetadata.
+	Tag(ctx context.Context, who packhouse.Principal, pkg packhouse.PackageRef, c TagChange) error
+	// Amend changes status or overlay of versions, all or none. Overlay changes need
+	// PutPackageMetadata, Disposed needs DisposePackageVersions, other statuses need
+	// UpdatePackageVersionsStatus. What already is as asked changes nothing.
+	Amend(ctx context.Context, who packhouse.Principal, pkg packhouse.PackageRef, a Amendments) error
+}
+
+// Staged is an asset's bytes in staging: whole, hashed, invisible.
+type Staged interface {
+	io.ReaderAt
+	Size() int64
+	// Hashes returns the computed hashes; SHA-1, SHA-256 and SHA-512 are always there.
+	Hashes() packhouse.Hashes
+	// Discard drops the bytes. It may be called more than once and after Publish.
+	Discard()
+}
+
+// Publication is a request to publish.
+type Publication struct {
+	Package     packhouse.PackageRef
+	DisplayName string
+	Version     string
+	Assets      []NewAsset
+	Manifest    []byte // handed to Inspect as Upload.Manifest
+	Tags        []string
+	Overlay     []byte
+	Unfinished  bool
+}
+
+// NewAsset is one asset of a Publication.
+type NewAsset struct {
+	Name      string
+	MediaType string
+	Content   Staged
+	Declared  packhouse.Hashes // what the client says; compared before anything is kept
+}
+
+// Outcome is what a Publish did.
+type Outcome struct {
+	Version  packhouse.PackageVersion
+	Asset    packhouse.Asset // the first asset, with all four hashes
+	Repeated bool            // the same bytes were there already: nothing changed
+}
+
+// TagChange is one change to a package's tags.
+type TagChange struct {
+	Tag     string
+	Version string // "" removes the tag
+}
+
+// Amendments are changes to versions of one package.
+type Amendments struct {
+	Versions []Amendment
+	// IfSeq, where not 0, is the package's Seq the caller saw; another one now is
+	// Conflict "stale_revision".
+	IfSeq int64
+	// AllVersions applies Status to every version of the package instead of Versions.
+	AllVersions bool
+	Status      packhouse.Status
+}
+
+// Amendment is a change to one version.
+type Amendment struct {
+	Version string
+	Status  packhouse.Status // "" keeps
+	Overlay *[]byte          // nil keeps; pointer to empty clears
+}
+
+// Content is an asset's plain bytes, either stored whole (At is set) or still
+// arriving from upstream (At is nil and Stream yields it as it comes). Stream ends
+// with an error, never with a clean EOF, when the bytes turn out wrong.
+type Content struct {
+	Size   int64 // bytes; -1 while unknown
+	At     io.ReaderAt
+	Stream io.Reader // set when At is nil
+	Close  func() error
+}
+
+// Route is one endpoint of a format's protocol, below the repository's base.
+//
+// Patterns are matched on the escaped path, each segment decoded once:
+//
+//	{x}     one segment
+//	{x...}  one or more segments, last in the pattern or followed by literals
+//	{@x}    a name with optional scope: one segment, which may hold an encoded slash
+//	        after a leading "@", or two segments of which the first begins with "@"
+//
+// Anything that reliability.md S1 refuses never reaches a route.
+type Route struct {
+	Name    string // "packument": for logs, metrics, documents
+	Methods []string
+	Pattern string // "/{@name}/-/{file}"
+	Action  packhouse.Action
+	// Anonymous lets requests without credentials through to Serve.
+	Anonymous bool
+	Serve     func(w http.ResponseWriter, r *Request) error
+}
+
+// Request is an authenticated request for one repository of one format.
+type Request struct {
+	*http.Request
+	Who    packhouse.Principal
+	Repo   packhouse.RepoRef
+	Base   string            // absolute base URL in the spelling of this request, trailing slash
+	Vars   map[string]string // decoded path variables
+	Door   string
+	Issued time.Time
+}
+
+// Var returns a decoded path variable.
+func (r *Request) Var(name string) string { return r.Vars[name] }

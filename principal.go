@@ -1,0 +1,124 @@
+package packhouse
+
+import (
+	"strings"
+	"time"
+)
+
+// PrincipalKind says what sort of identity a principal is.
+type PrincipalKind string
+
+// The kinds of principal.
+const (
+	KindUser      PrincipalKind = "user"
+	KindRole      PrincipalKind = "role"
+	KindRobot     PrincipalKind = "robot"
+	KindAnonymous PrincipalKind = "anonymous"
+)
+
+// Principal is who asks. It carries no rights itself; the engine's policies decide.
+// The zero value is nobody and is denied everything.
+type Principal struct {
+	ID      int64 // row; 0 for anonymous
+	Account AccountID
+	Kind    PrincipalKind
+	Name    string
+	ARN     string // arn:aws:iam::ACCOUNT:user/NAME
+	// Scope limits the credential that was presented; the zero value does not.
+	Scope Scope
+	// Expires is when the presented credential ends; zero for long-lived ones.
+	Expires time.Time
+	// Temporary reports role credentials, whose remaining life a registry token
+	// with duration 0 takes (codeartifact.md 3.10).
+	Temporary bool
+}
+
+// Anonymous is the principal of a request without credentials.
+var Anonymous = Principal{Kind: KindAnonymous, ARN: "anonymous"}
+
+// IsAnonymous reports whether the request carried no credentials.
+func (p Principal) IsAnonymous() bool { return p.ID == 0 }
+
+// Scope is what a credential is limited to, on top of its principal's rights.
+type Scope struct {
+	Domain   DomainRef // only this domain, where Name is set (a registry token)
+	ReadOnly bool      // only reading actions
+}
+
+// Action is a policy action, spelled "service:Name".
+type Action string
+
+// Service returns the part before the colon.
+func (a Action) Service() string {
+	s, _, _ := strings.Cut(string(a), ":")
+	return s
+}
+
+// The actions of CodeArtifact's authorisation reference that the engine checks
+// (codeartifact.md 3.12).
+const (
+	ActionAssociateExternalConnection       Action = "codeartifact:AssociateExternalConnection"
+	ActionAssociateWithDownstreamRepository Action = "codeartifact:AssociateWithDownstreamRepository"
+	ActionCopyPackageVersions               Action = "codeartifact:CopyPackageVersions"
+	ActionCreateDomain                      Action = "codeartifact:CreateDomain"
+	ActionCreateRepository                  Action = "codeartifact:CreateRepository"
+	ActionDeleteDomain                      Action = "codeartifact:DeleteDomain"
+	ActionDeletePackage                     Action = "codeartifact:DeletePackage"
+	ActionDeletePackageVersions             Action = "codeartifact:DeletePackageVersions"
+	ActionDeleteRepository                  Action = "codeartifact:DeleteRepository"
+	ActionDescribeDomain                    Action = "codeartifact:DescribeDomain"
+	ActionDescribePackage                   Action = "codeartifact:DescribePackage"
+	ActionDescribePackageVersion            Action = "codeartifact:DescribePackageVersion"
+	ActionDescribeRepository                Action = "codeartifact:DescribeRepository"
+	ActionDisassociateExternalConnection    Action = "codeartifact:DisassociateExternalConnection"
+	ActionDisposePackageVersions            Action = "codeartifact:DisposePackageVersions"
+	ActionGetAuthorizationToken             Action = "codeartifact:GetAuthorizationToken"
+	ActionGetPackageVersionAsset            Action = "codeartifact:GetPackageVersionAsset"
+	ActionGetPackageVersionReadme           Action = "codeartifact:GetPackageVersionReadme"
+	ActionGetRepositoryEndpoint             Action = "codeartifact:GetRepositoryEndpoint"
+	ActionListDomains                       Action = "codeartifact:ListDomains"
+	ActionListPackages                      Action = "codeartifact:ListPackages"
+	ActionListPackageVersionAssets          Action = "codeartifact:ListPackageVersionAssets"
+	ActionListPackageVersionDependencies    Action = "codeartifact:ListPackageVersionDependencies"
+	ActionListPackageVersions               Action = "codeartifact:ListPackageVersions"
+	ActionListRepositories                  Action = "codeartifact:ListRepositories"
+	ActionListRepositoriesInDomain          Action = "codeartifact:ListRepositoriesInDomain"
+	ActionListTagsForResource               Action = "codeartifact:ListTagsForResource"
+	ActionPublishPackageVersion             Action = "codeartifact:PublishPackageVersion"
+	ActionPutPackageMetadata                Action = "codeartifact:PutPackageMetadata"
+	ActionPutPackageOriginConfiguration     Action = "codeartifact:PutPackageOriginConfiguration"
+	ActionReadFromRepository                Action = "codeartifact:ReadFromRepository"
+	ActionTagResource                       Action = "codeartifact:TagResource"
+	ActionUntagResource                     Action = "codeartifact:UntagResource"
+	ActionUpdatePackageVersionsStatus       Action = "codeartifact:UpdatePackageVersionsStatus"
+	ActionUpdateRepository                  Action = "codeartifact:UpdateRepository"
+	ActionGetServiceBearerToken             Action = "sts:GetServiceBearerToken"
+)
+
+// Partition is the partition of every ARN that this server makes.
+const Partition = "aws"
+
+// DomainARN returns the ARN of a domain (codeartifact.md 2.1).
+func DomainARN(region string, d DomainRef) string {
+	return arn(region, d.Owner) + "domain/" + d.Name
+}
+
+// RepositoryARN returns the ARN of a repository; its account is the domain's owner.
+func RepositoryARN(region string, r RepoRef) string {
+	return arn(region, r.Domain.Owner) + "repository/" + r.Domain.Name + "/" + r.Name
+}
+
+// PackageARN returns the ARN of a package; an absent namespace leaves "//".
+func PackageARN(region string, p PackageRef) string {
+	return arn(region, p.Repo.Domain.Owner) + "package/" + p.Repo.Domain.Name + "/" + p.Repo.Name + "/" +
+		string(p.Package.Format) + "/" + p.Package.Namespace + "/" + p.Package.Name
+}
+
+// UserARN returns the ARN of a user.
+func UserARN(a AccountID, name string) string {
+	return "arn:" + Partition + ":iam::" + string(a) + ":user/" + name
+}
+
+func arn(region string, a AccountID) string {
+	return "arn:" + Partition + ":codeartifact:" + region + ":" + string(a) + ":"
+}
