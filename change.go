@@ -19,6 +19,7 @@ const (
 	ChangePackageDeleted      ChangeKind = "package.deleted"
 	ChangeVersionPublished    ChangeKind = "version.published"
 	ChangeVersionAssetAdded   ChangeKind = "version.asset-added"
+	ChangeVersionAssetRemoved ChangeKind = "version.asset-removed"
 	ChangeVersionRetained     ChangeKind = "version.retained"
 	ChangeVersionCopied       ChangeKind = "version.copied"
 	ChangeVersionStatus       ChangeKind = "version.status"

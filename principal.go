@@ -92,7 +92,7 @@ const (
 	ActionUntagResource                     Action = "codeartifact:UntagResource"
 	ActionUpdatePackageVersionsStatus       Action = "codeartifact:UpdatePackageVersionsStatus"
 	ActionUpdateRepository                  Action = "codeartifact:UpdateRepository"
-	ActionGetServiceBearerToken             Action = "sts:GetServiceBearerToken"
+	ActionGetServiceBearerToken             Action = "sts:GetServiceBearerToken" //nolint:gosec // an action, no credential
 )
 
 // Partition is the partition of every ARN that this server makes.

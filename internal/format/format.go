@@ -88,6 +88,9 @@ type Upload struct {
 	// PulledFragment is the fragment that ReadIndex made of this version; with
 	// Pulled set it becomes Facts.Fragment unchanged.
 	PulledFragment []byte
+	// ViaAPI reports that the assets come through PublishPackageVersion, which has
+	// rules of its own for their names (codeartifact.md 3.8).
+	ViaAPI bool
 }
 
 // UploadedFile is one staged asset.

@@ -35,6 +35,40 @@ type House interface {
 	// PutPackageMetadata, Disposed needs DisposePackageVersions, other statuses need
 	// UpdatePackageVersionsStatus. What already is as asked changes nothing.
 	Amend(ctx context.Context, who packhouse.Principal, pkg packhouse.PackageRef, a Amendments) error
+	// Held tells what the repository itself holds of a package: all of its versions, or
+	// one version with its assets when version is not "". Unfinished versions are there
+	// for those who may publish the package only. Needs ReadFromRepository, or
+	// PublishPackageVersion on the package. Errors: NotFound of the repository, the
+	// package or the version.
+	Held(ctx context.Context, who packhouse.Principal, pkg packhouse.PackageRef, version string) (Held, error)
+	// Remove deletes a version, or one asset of an Unfinished version when asset is not
+	// ""; with the last asset goes the version. Needs DeletePackageVersions. Errors:
+	// NotFound of the repository, the package, the version or the asset; Conflict
+	// "version_finished" for an asset of a version that is not Unfinished.
+	Remove(ctx context.Context, who packhouse.Principal, v packhouse.VersionRef, asset string) error
+}
+
+// Held is what a repository itself holds of a package.
+type Held struct {
+	Versions []HeldVersion
+	// Writer reports that the caller may publish the package.
+	Writer bool
+	// Seq is the package's change count, for Amendments.IfSeq.
+	Seq int64
+}
+
+// HeldVersion is a version with its assets.
+type HeldVersion struct {
+	packhouse.PackageVersion
+	// Assets are ordered by name and have all four hashes; nil where all versions were
+	// asked for, and of Disposed versions.
+	Assets []packhouse.Asset
+}
+
+// Sized is the ability of readers that know how much they hold. Stage refuses what is
+// too large before it reads a byte of it.
+type Sized interface {
+	Size() int64 // bytes; -1 while unknown
 }
 
 // Staged is an asset's bytes in staging: whole, hashed, invisible.
@@ -57,6 +91,7 @@ type Publication struct {
 	Tags        []string
 	Overlay     []byte
 	Unfinished  bool
+	ViaAPI      bool // comes through the control plane; see Upload.ViaAPI
 }
 
 // NewAsset is one asset of a Publication.
@@ -65,6 +100,9 @@ type NewAsset struct {
 	MediaType string
 	Content   Staged
 	Declared  packhouse.Hashes // what the client says; compared before anything is kept
+	// Replaces is the SHA-256, in lower-case hex, of the bytes that an Unfinished
+	// version has under this name and that these take the place of; "" replaces nothing.
+	Replaces string
 }
 
 // Outcome is what a Publish did.
@@ -106,6 +144,8 @@ type Content struct {
 	At     io.ReaderAt
 	Stream io.Reader // set when At is nil
 	Close  func() error
+	// Unfinished is set while the version is: other bytes may come in their place.
+	Unfinished bool
 }
 
 // Route is one endpoint of a format's protocol, below the repository's base.
