@@ -1,0 +1,74 @@
+package httpx
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// acceptsGzip reports whether the client takes gzip: named, or by "*", and not refused
+// with q=0.
+func acceptsGzip(h http.Header) bool {
+	named, star := -1.0, -1.0
+	for _, line := range h["Accept-Encoding"] {
+		for item := range strings.SplitSeq(line, ",") {
+			coding, params, _ := strings.Cut(item, ";")
+			switch coding = strings.TrimSpace(coding); {
+			case strings.EqualFold(coding, "gzip") || strings.EqualFold(coding, "x-gzip"):
+				named = quality(params)
+			case coding == "*":
+				star = quality(params)
+			}
+		}
+	}
+	if named >= 0 {
+		return named > 0
+	}
+	return star > 0
+}
+
+func quality(params string) float64 {
+	for p := range strings.SplitSeq(params, ";") {
+		k, v, ok := strings.Cut(strings.TrimSpace(p), "=")
+		if ok && strings.EqualFold(strings.TrimSpace(k), "q") {
+			q, err := strconv.ParseFloat(strings.TrimSpace(v), 64)
+			if err != nil || q < 0 {
+				return 0
+			}
+			return q
+		}
+	}
+	return 1
+}
+
+// NoneMatch reports whether If-None-Match names the entity tag (weak comparison, RFC
+// 9110 8.8.3.2): the client has it already, a GET is answered 304 and a write 412. A
+// "*" matches everything.
+func NoneMatch(h http.Header, etag string) bool {
+	return etag != "" && listsTag(h["If-None-Match"], etag)
+}
+
+func listsTag(lines []string, etag string) bool {
+	etag = strings.TrimPrefix(etag, "W/")
+	for _, line := range lines {
+		rest := strings.TrimLeft(line, " \t,")
+		for rest != "" {
+			if rest[0] == '*' {
+				return true
+			}
+			rest = strings.TrimPrefix(rest, "W/")
+			if rest == "" || rest[0] != '"' {
+				break // not a list of tags: treat as absent
+			}
+			end := strings.IndexByte(rest[1:], '"')
+			if end < 0 {
+				break
+			}
+			if rest[:end+2] == etag {
+				return true
+			}
+			rest = strings.TrimLeft(rest[end+2:], " \t,")
+		}
+	}
+	return false
+}
