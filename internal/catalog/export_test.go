@@ -1,0 +1,68 @@
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+	"testing"
+)
+
+// Explain runs fn in a read transaction and returns the plan of every query that it
+// made, in the engine's own words.
+func Explain(ctx context.Context, db *DB, fn func(*Tx) error) (plans []string, err error) {
+	err = db.View(ctx, func(tx *Tx) error {
+		e := &explaining{runner: tx.run, db: db}
+		tx.run = e
+		err := fn(tx)
+		plans = e.plans
+		return err
+	})
+	return plans, err
+}
+
+type explaining struct {
+	runner
+	db    *DB
+	plans []string
+}
+
+func (e *explaining) query(ctx context.Context, q string, args []any) (*sql.Rows, error) {
+	explain, column := "EXPLAIN QUERY PLAN ", 3
+	if e.db.dialect.concurrent() {
+		explain, column = "EXPLAIN ", 0
+	}
+	rows, err := e.runner.query(ctx, explain+q, args)
+	if err != nil {
+		return nil, err
+	}
+	var lines []string
+	for rows.Next() {
+		columns, _ := rows.Columns()
+		dest := make([]any, len(columns))
+		for i := range dest {
+			dest[i] = new(any)
+		}
+		dest[column] = new(string)
+		if err := rows.Scan(dest...); err != nil {
+			return nil, err
+		}
+		lines = append(lines, *dest[column].(*string))
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	e.plans = append(e.plans, q+"\n\n"+strings.Join(lines, "\n"))
+	return e.runner.query(ctx, q, args)
+}
+
+// PostgresSetting returns a setting of the connections that transactions get.
+func PostgresSetting(t *testing.T, db *DB, name string) (value string) {
+	t.Helper()
+	err := db.View(t.Context(), func(tx *Tx) error {
+		return tx.one(t.Context(), "SELECT current_setting($1)", []any{name}, &value)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value
+}

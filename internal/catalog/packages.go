@@ -1,0 +1,205 @@
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/packhouse/packhouse"
+)
+
+// PackageFilter selects packages of one repository, ordered by (format, namespace, name).
+type PackageFilter struct {
+	RepoID          int64
+	Format          packhouse.FormatID // "" for any
+	NamespacePrefix string             // needs Format
+	NamePrefix      string
+	Publish         packhouse.Restriction // "" for any
+	Upstream        packhouse.Restriction // "" for any
+	After           string                // cursor of the last row of the page before; "" to begin
+	Limit           int
+}
+
+// NewPackage is a package record to insert.
+type NewPackage struct {
+	RepoID, DomainID int64
+	Name             packhouse.PackageName
+	DisplayName      string
+	CollisionKey     string // unique per live (repository, format); the canonical "namespace/name" where a format has no further rule
+	Controls         packhouse.OriginControls
+	At               time.Time
+}
+
+const packageColumns = `p.id, p.repository_id, p.format, p.namespace, p.name, p.display_name, p.publish, p.upstream, p.seq, p.created_at, p.updated_at`
+
+const selectPackages = `SELECT ` + packageColumns + `, d.account_id, d.name, r.name
+	FROM packages p JOIN repositories r ON r.id = p.repository_id JOIN domains d ON d.id = p.domain_id`
+
+// packageDest returns the destinations of packageColumns.
+func packageDest(p *packhouse.Package) []any {
+	n := &p.Ref.Package
+	return []any{&p.ID, &p.RepoID, &n.Format, &n.Namespace, &n.Name, &p.DisplayName, restriction{&p.Controls.Publish}, restriction{&p.Controls.Upstream},
+		&p.Seq, moment{&p.Created}, moment{&p.Updated}}
+}
+
+// selectedPackage returns the destinations of selectPackages.
+func selectedPackage(p *packhouse.Package) []any {
+	r := &p.Ref.Repo
+	return append(packageDest(p), &r.Domain.Owner, &r.Domain.Name, &r.Name)
+}
+
+const onePackage = selectPackages + ` WHERE p.repository_id = $1 AND p.format = $2 AND p.namespace = $3 AND p.name = $4 AND p.deleted_at IS NULL`
+
+// Package returns a repository's record of a package. Errors: ErrNotFound.
+func (tx *Tx) Package(ctx context.Context, repoID int64, n packhouse.PackageName) (packhouse.Package, error) {
+	return tx.onePackage(ctx, onePackage, repoID, n)
+}
+
+// LockPackage is Package with the row locked until the transaction ends.
+func (tx *Tx) LockPackage(ctx context.Context, repoID int64, n packhouse.PackageName) (packhouse.Package, error) {
+	return tx.onePackage(ctx, tx.db.dialect.lock(onePackage, "p"), repoID, n)
+}
+
+func (tx *Tx) onePackage(ctx context.Context, q string, repoID int64, n packhouse.PackageName) (packhouse.Package, error) {
+	var p packhouse.Package
+	err := tx.one(ctx, q, []any{repoID, n.Format, n.Namespace, n.Name}, selectedPackage(&p)...)
+	return p, err
+}
+
+// InsertPackage adds a package record. Errors: ErrExists, also when another name of the
+// format has the same collision key; ErrExhausted.
+func (tx *Tx) InsertPackage(ctx context.Context, p NewPackage) (packhouse.Package, error) {
+	const q = `INSERT INTO packages (repository_id, domain_id, format, namespace, name, collision_key, display_name, weak_path,
+			publish, upstream, seq, created_at, updated_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11, $11) ON CONFLICT DO NOTHING RETURNING id`
+	_, err := tx.insert(ctx, q, p.RepoID, p.DomainID, p.Name.Format, p.Name.Namespace, p.Name.Name, p.CollisionKey, p.DisplayName,
+		weakPath(p.Name), allowed(p.Controls.Publish), allowed(p.Controls.Upstream), micros(p.At))
+	if err != nil {
+		return packhouse.Package{}, err
+	}
+	return tx.Package(ctx, p.RepoID, p.Name)
+}
+
+// weakPath is the folded path by which package groups of a domain find packages.
+func weakPath(n packhouse.PackageName) string {
+	return strings.ToLower("/" + string(n.Format) + "/" + n.Namespace + "/" + n.Name)
+}
+
+// SetControls replaces a package's origin controls. Errors: ErrNotFound.
+func (tx *Tx) SetControls(ctx context.Context, packageID int64, c packhouse.OriginControls) error {
+	const q = `UPDATE packages SET publish = $2, upstream = $3 WHERE id = $1 AND deleted_at IS NULL`
+	return tx.execOne(ctx, q, packageID, allowed(c.Publish), allowed(c.Upstream))
+}
+
+// BumpPackage raises the package's Seq and Updated and returns the new Seq. Every
+// change below a package calls it once, last. Errors: ErrNotFound.
+func (tx *Tx) BumpPackage(ctx context.Context, packageID int64, at time.Time) (int64, error) {
+	const q = `UPDATE packages SET seq = seq + 1, updated_at = $2 WHERE id = $1 AND deleted_at IS NULL RETURNING seq`
+	var seq int64
+	err := tx.one(ctx, q, []any{packageID, micros(at)}, &seq)
+	return seq, err
+}
+
+// DeletePackage buries a package with its versions; its tags go. Errors: ErrNotFound.
+func (tx *Tx) DeletePackage(ctx context.Context, packageID int64) error {
+	const bury = `UPDATE packages SET deleted_at = $2, purge_after = $2, delete_batch = $3 WHERE id = $1 AND deleted_at IS NULL`
+	const versions = `UPDATE versions SET deleted_at = $2, purge_after = $2, delete_batch = $3 WHERE package_id = $1 AND deleted_at IS NULL`
+	grave := tx.grave()
+	if err := tx.execOne(ctx, bury, packageID, grave.at, grave.batch); err != nil {
+		return err
+	}
+	if _, err := tx.exec(ctx, versions, packageID, grave.at, grave.batch); err != nil {
+		return err
+	}
+	for _, q := range []string{
+		`DELETE FROM tags WHERE package_id = $1`,
+		`DELETE FROM search_terms WHERE package_id = $1`,
+		`DELETE FROM documents WHERE package_id = $1`,
+	} {
+		if _, err := tx.exec(ctx, q, packageID); err != nil {
+			return err
+		}
+	}
+	const inPackage = `SELECT a.blob_id FROM versions v JOIN assets a ON a.revision_id = v.revision_id WHERE v.package_id = $1`
+	return tx.dropReferences(ctx, inPackage, packageID)
+}
+
+// grave is what the tombstones of one deletion have in common. Nothing is kept for an
+// undo yet, so they may be purged at once.
+type grave struct {
+	at    int64
+	batch string
+}
+
+func (tx *Tx) grave() grave { return grave{micros(tx.db.now()), uuid.NewString()} }
+
+// Packages returns one page; next is the cursor of the page after it, "" on the last.
+// Errors: Invalid "invalid_page_token".
+func (tx *Tx) Packages(ctx context.Context, f PackageFilter) (rows []packhouse.Package, next string, err error) {
+	// -1 stands for any restriction. Expressions stand where a planner must not take the
+	// column for an index to walk along.
+	const where = ` WHERE p.repository_id = $1 AND p.deleted_at IS NULL AND ($2 = -1 OR p.publish = $2) AND ($3 = -1 OR p.upstream = $3)
+		AND p.namespace >= $4 AND p.namespace < $5`
+	const ofAny = selectPackages + where + ` AND p.name || '' >= $6 AND p.name || '' < $7
+		AND (p.format, p.namespace, p.name) > ($8, $9, $10) ORDER BY p.format, p.namespace, p.name LIMIT $11`
+	const ofFormat = selectPackages + where + ` AND p.name || '' >= $6 AND p.name || '' < $7
+		AND p.format = $8 AND (p.namespace, p.name) > ($9, $10) ORDER BY p.format, p.namespace, p.name LIMIT $11`
+	const named = selectPackages + where + ` AND p.name >= $6 AND p.name < $7
+		AND ($12 = '' OR p.format = $12) AND (p.format || '', p.namespace, p.name) > ($8, $9, $10)
+		ORDER BY p.format || '', p.namespace, p.name LIMIT $11`
+	after, _, err := parseCursor(f.After, 3)
+	if err != nil {
+		return nil, "", err
+	}
+	args := []any{f.RepoID, filterRestriction(f.Publish), filterRestriction(f.Upstream), f.NamespacePrefix, successor(f.NamespacePrefix),
+		f.NamePrefix, successor(f.NamePrefix), after[0], after[1], after[2], f.Limit + 1}
+	few, err := tx.fewNamed(ctx, f)
+	if err != nil {
+		return nil, "", err
+	}
+	q := ofAny
+	switch {
+	case few:
+		q = named
+		args = append(args, f.Format)
+	case f.Format != "":
+		q = ofFormat
+		args[7], args[8] = f.Format, max(after[1], f.NamespacePrefix) // nothing is before the prefix
+	}
+	rows, err = list(ctx, tx, q, args, func(rows *sql.Rows) (p packhouse.Package, err error) {
+		return p, rows.Scan(selectedPackage(&p)...)
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	rows, next = page(rows, f.Limit, func(p packhouse.Package) string {
+		n := p.Ref.Package
+		return cursor(string(n.Format), n.Namespace, n.Name)
+	})
+	return rows, next, nil
+}
+
+// fewNamed reports whether so few packages have the name prefix that to sort them all
+// is cheaper than to look for them along the order of the list.
+func (tx *Tx) fewNamed(ctx context.Context, f PackageFilter) (bool, error) {
+	const q = `SELECT p.name FROM packages p WHERE p.repository_id = $1 AND p.deleted_at IS NULL AND p.name >= $2 AND p.name < $3
+		ORDER BY p.name LIMIT 1 OFFSET 1000`
+	if f.NamePrefix == "" {
+		return false, nil
+	}
+	err := tx.one(ctx, q, []any{f.RepoID, f.NamePrefix, successor(f.NamePrefix)}, new(string))
+	if errors.Is(err, ErrNotFound) {
+		return true, nil
+	}
+	return false, err
+}
+
+func filterRestriction(r packhouse.Restriction) int {
+	if r == "" {
+		return -1
+	}
+	return allowed(r)
+}

@@ -1,0 +1,164 @@
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/packhouse/packhouse"
+)
+
+// Revision is an immutable revision to insert or find.
+type Revision struct {
+	Domain packhouse.KeyRef
+	Name   string // content name, 44 characters
+	Format packhouse.FormatID
+	Facts  packhouse.Facts
+	Assets []RevisionAsset
+	Size   int64 // sum of asset sizes
+}
+
+// RevisionAsset is one file of a revision.
+type RevisionAsset struct {
+	Name      string
+	BlobID    int64
+	MediaType string
+	Side      bool // side file: not listed, not counted
+}
+
+// AssetRow is a file of a revision with its blob.
+type AssetRow struct {
+	packhouse.Asset
+	MediaType string
+	Side      bool
+	Blob      BlobRow
+}
+
+// The kinds of file of a revision.
+const (
+	kindAsset = "asset"
+	kindSide  = "side"
+)
+
+// assetBatch is how many files one statement inserts.
+const assetBatch = 500
+
+// EnsureRevision inserts the revision or finds the equal one of the domain. A found
+// one takes over r's blobs where its own are being deleted, and r's fragment where
+// that has a newer encoding.
+func (tx *Tx) EnsureRevision(ctx context.Context, r Revision) (id int64, err error) {
+	const find = `SELECT id, fragment_version FROM revisions WHERE domain_id = $1 AND revision = $2`
+	const insert = `INSERT INTO revisions (domain_id, revision, format, manifest, facts, fragment, fragment_version, size, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING RETURNING id`
+	const refresh = `UPDATE revisions SET fragment = $2, fragment_version = $3 WHERE id = $1`
+	fragment, err := tx.seal(ctx, r.Domain, "revisions.fragment", r.Name, r.Facts.Fragment)
+	if err != nil {
+		return 0, err
+	}
+	var fragmentVersion int
+	switch err := tx.one(ctx, find, []any{r.Domain.DomainID, r.Name}, &id, &fragmentVersion); {
+	case err == nil:
+		if fragmentVersion < r.Facts.FragmentVersion {
+			if _, err := tx.exec(ctx, refresh, id, fragment, r.Facts.FragmentVersion); err != nil {
+				return 0, err
+			}
+		}
+		return id, tx.putAssets(ctx, id, r.Assets)
+	case !errors.Is(err, ErrNotFound):
+		return 0, err
+	}
+	plain, err := json.Marshal(r.Facts)
+	if err != nil {
+		return 0, fmt.Errorf("encode facts: %w", err)
+	}
+	facts, err := tx.seal(ctx, r.Domain, "revisions.facts", r.Name, plain)
+	if err != nil {
+		return 0, err
+	}
+	manifest, err := tx.seal(ctx, r.Domain, "revisions.manifest", r.Name, r.Facts.Manifest)
+	if err != nil {
+		return 0, err
+	}
+	id, err = tx.insert(ctx, insert, r.Domain.DomainID, r.Name, r.Format, manifest, facts, fragment, r.Facts.FragmentVersion, r.Size, micros(tx.db.now()))
+	if err != nil {
+		return 0, err
+	}
+	return id, tx.putAssets(ctx, id, r.Assets)
+}
+
+// putAssets writes the files of a revision, and touches none that is right already.
+func (tx *Tx) putAssets(ctx context.Context, revisionID int64, assets []RevisionAsset) error {
+	for len(assets) > 0 {
+		batch := assets[:min(len(assets), assetBatch)]
+		assets = assets[len(batch):]
+		args := make([]any, 0, 5*len(batch))
+		for _, a := range batch {
+			kind := kindAsset
+			if a.Side {
+				kind = kindSide
+			}
+			args = append(args, revisionID, a.Name, a.BlobID, a.MediaType, kind)
+		}
+		q := `INSERT INTO assets (revision_id, name, blob_id, media_type, kind) VALUES ` + tuples(len(batch), 5) + `
+			ON CONFLICT (revision_id, name) DO UPDATE SET blob_id = excluded.blob_id WHERE assets.blob_id <> excluded.blob_id`
+		run := tx.execOnce
+		if len(batch) <= 2 {
+			run = tx.exec // the common sizes are worth keeping prepared
+		}
+		if _, err := run(ctx, q, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Facts returns what a revision says of itself, Manifest and Fragment too. Errors:
+// ErrNotFound.
+func (tx *Tx) Facts(ctx context.Context, revisionID int64) (packhouse.Facts, error) {
+	const q = `SELECT domain_id, revision, facts, manifest, fragment, fragment_version FROM revisions WHERE id = $1`
+	var f packhouse.Facts
+	var domainID int64
+	var name string
+	var facts, manifest, fragment []byte
+	if err := tx.one(ctx, q, []any{revisionID}, &domainID, &name, &facts, &manifest, &fragment, &f.FragmentVersion); err != nil {
+		return f, err
+	}
+	key, err := tx.domainKey(ctx, domainID)
+	if err != nil {
+		return f, err
+	}
+	plain, err := tx.unseal(ctx, key, "revisions.facts", name, facts)
+	if err != nil {
+		return f, err
+	}
+	if err := json.Unmarshal(plain, &f); err != nil {
+		return f, fmt.Errorf("decode facts: %w", err)
+	}
+	if f.Manifest, err = tx.unseal(ctx, key, "revisions.manifest", name, manifest); err != nil {
+		return f, err
+	}
+	f.Fragment, err = tx.unseal(ctx, key, "revisions.fragment", name, fragment)
+	return f, err
+}
+
+// Assets returns the files of a revision with their blobs, by name.
+func (tx *Tx) Assets(ctx context.Context, revisionID int64) ([]AssetRow, error) {
+	const q = `SELECT a.name, a.media_type, a.kind = 'side', ` + blobColumns + `
+		FROM assets a JOIN blobs b ON b.id = a.blob_id WHERE a.revision_id = $1 ORDER BY a.name`
+	return list(ctx, tx, q, []any{revisionID}, func(rows *sql.Rows) (a AssetRow, err error) {
+		var b scannedBlob
+		if err := rows.Scan(append([]any{&a.Name, &a.MediaType, &a.Side}, b.dest()...)...); err != nil {
+			return a, err
+		}
+		a.fill(b.row())
+		return a, nil
+	})
+}
+
+// fill completes an asset from its blob.
+func (a *AssetRow) fill(b BlobRow) {
+	a.Blob = b
+	a.Asset.MediaType, a.Digest, a.Size, a.Hashes = a.MediaType, b.Digest, b.Size, b.Hashes
+}
