@@ -15,11 +15,39 @@ import (
 var (
 	ErrNotFound = errors.New("blob: not found")
 	ErrExists   = errors.New("blob: exists")
+	// ErrClosed tells that an object or a staged object was let go of before.
+	ErrClosed = errors.New("blob: closed")
+	// ErrInvalidKey tells that a key is not made as Key says.
+	ErrInvalidKey = errors.New("blob: invalid key")
 )
 
 // Key names an object: lower-case hexadecimal digits, "-" and "/", made by the vault
 // from keyed digests and numbers only (reliability.md S3).
 type Key string
+
+// MaxKeyLength bounds a key, so that every driver can keep it as one name.
+const MaxKeyLength = 200
+
+// Valid reports whether the key is made as its type says: 1 to MaxKeyLength
+// characters of 0-9, a-f, "-" and "/", with no empty part between slashes. Drivers
+// refuse any other (reliability.md S3).
+func (k Key) Valid() bool {
+	if k == "" || len(k) > MaxKeyLength {
+		return false
+	}
+	previous := byte('/')
+	for i := range len(k) {
+		c := k[i]
+		switch {
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'f', c == '-':
+		case c == '/' && previous != '/':
+		default:
+			return false
+		}
+		previous = c
+	}
+	return previous != '/'
+}
 
 // Info describes a stored object.
 type Info struct {
@@ -53,7 +81,8 @@ type Store interface {
 }
 
 // Staged is an object being written. One goroutine writes; others may read what has
-// been written so far.
+// been written so far, and go on after Commit. Whoever staged it calls Discard in the
+// end, whatever happened before.
 type Staged interface {
 	io.Writer
 	io.ReaderAt
@@ -62,6 +91,7 @@ type Staged interface {
 	// failed sync is final: the object is dropped (reliability.md R2, R4). Errors:
 	// ErrExists.
 	Commit(ctx context.Context, key Key) error
-	// Discard drops the object; harmless after Commit and when repeated.
+	// Discard drops the object unless it was committed, and lets go of what reads
+	// needed: reads fail after it. It may be repeated.
 	Discard() error
 }
