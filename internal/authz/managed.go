@@ -1,0 +1,69 @@
+package authz
+
+// Managed policies by name, as the service ships them (codeartifact.md 3.12).
+const (
+	AdminAccess    = "AWSCodeArtifactAdminAccess"
+	ReadOnlyAccess = "AWSCodeArtifactReadOnlyAccess"
+)
+
+const adminDocument = `{
+  "Version": "2012-10-17",
+  "Statement": [
+    {
+      "Sid": "Everything",
+      "Effect": "Allow",
+      "Action": "codeartifact:*",
+      "Resource": "*"
+    },
+    {
+      "Sid": "RegistryTokens",
+      "Effect": "Allow",
+      "Action": "sts:GetServiceBearerToken",
+      "Resource": "*",
+      "Condition": {
+        "StringEquals": {
+          "sts:AWSServiceName": "codeartifact.amazonaws.com"
+        }
+      }
+    }
+  ]
+}`
+
+const readOnlyDocument = `{
+  "Version": "2012-10-17",
+  "Statement": [
+    {
+      "Sid": "Reading",
+      "Effect": "Allow",
+      "Action": [
+        "codeartifact:Describe*",
+        "codeartifact:Get*",
+        "codeartifact:List*",
+        "codeartifact:ReadFromRepository"
+      ],
+      "Resource": "*"
+    },
+    {
+      "Sid": "RegistryTokens",
+      "Effect": "Allow",
+      "Action": "sts:GetServiceBearerToken",
+      "Resource": "*",
+      "Condition": {
+        "StringEquals": {
+          "sts:AWSServiceName": "codeartifact.amazonaws.com"
+        }
+      }
+    }
+  ]
+}`
+
+// Managed returns the document of a managed policy and whether there is one.
+func Managed(name string) (doc string, ok bool) {
+	switch name {
+	case AdminAccess:
+		return adminDocument, true
+	case ReadOnlyAccess:
+		return readOnlyDocument, true
+	}
+	return "", false
+}

@@ -1,0 +1,261 @@
+package identity
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/packhouse/packhouse"
+	"github.com/packhouse/packhouse/internal/authz"
+	"github.com/packhouse/packhouse/internal/catalog"
+)
+
+// NewUser is a user to create.
+type NewUser struct {
+	Account packhouse.AccountID
+	Name    string // 1 to 64 of A-Z a-z 0-9 + = , . @ _ -
+	// Policies are names of managed policies; Document is an inline document, "" for none.
+	Policies []string
+	Document string
+}
+
+// Credentials are a fresh access key. The secret is shown once.
+type Credentials struct {
+	Principal packhouse.Principal
+	KeyID     string // 20 characters, begins with "AKIA"
+	Secret    string // 40 characters
+}
+
+// String names the key without its secret.
+func (c Credentials) String() string { return c.KeyID + " [redacted]" }
+
+// GoString is String.
+func (c Credentials) GoString() string { return c.String() }
+
+// LogValue is String.
+func (c Credentials) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+const (
+	keyPrefix   = "AKIA"
+	keyIDLength = 20
+	secretBytes = 30 // 40 characters in base64
+
+	maxName = 64
+)
+
+// keyAlphabet is that of access key ids.
+var keyAlphabet = base32.NewEncoding("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567").WithPadding(base32.NoPadding)
+
+func isAccessKeyID(s string) bool {
+	if len(s) != keyIDLength || !strings.HasPrefix(s, keyPrefix) {
+		return false
+	}
+	return isOf(s, func(c byte) bool { return 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' })
+}
+
+func isOf(s string, allowed func(byte) bool) bool {
+	for i := range len(s) {
+		if !allowed(s[i]) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// randomBytes returns n bytes nobody can guess; crypto/rand never fails.
+func randomBytes(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.Read(b)
+	return b
+}
+
+func validName(what, name string) error {
+	if len(name) <= maxName && isOf(name, func(c byte) bool {
+		return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("+=,.@_-", c) >= 0
+	}) {
+		return nil
+	}
+	return packhouse.Invalidf("invalid_name", "The %s name %.80q is not valid: 1 to %d characters of A-Z a-z 0-9 + = , . @ _ -", what, name, maxName)
+}
+
+// CreateUser makes a user with an access key and the policies, in one transaction, and
+// records the changes in by's name; the zero principal stands for the server itself.
+// Whether by may do so is not asked here: only the operator's own command line, which has
+// the data directory in its hands, may call it. Whoever makes it an action of the server
+// must see to it that nobody gives away more than they hold (reliability.md S14). Errors: Conflict "user_exists"; Invalid for
+// names, accounts, policy names and documents.
+func CreateUser(ctx context.Context, db *catalog.DB, by packhouse.Principal, u NewUser) (Credentials, error) {
+	if err := validName("user", u.Name); err != nil {
+		return Credentials{}, err
+	}
+	policies, err := u.policies()
+	if err != nil {
+		return Credentials{}, err
+	}
+	user := catalog.PrincipalRow{
+		Account: u.Account, Kind: packhouse.KindUser, Name: u.Name,
+		ARN: packhouse.UserARN(u.Account, u.Name), Created: time.Now().UTC(),
+	}
+	made := Credentials{
+		KeyID:  keyPrefix + keyAlphabet.EncodeToString(randomBytes(10)),
+		Secret: base64.StdEncoding.EncodeToString(randomBytes(secretBytes)),
+	}
+	err = db.Update(ctx, func(tx *catalog.Tx) error {
+		accounts, err := tx.Accounts(ctx)
+		if err != nil {
+			return fmt.Errorf("list accounts: %w", err)
+		}
+		if !slices.Contains(accounts, u.Account) {
+			return packhouse.Invalidf("unknown_account", "There is no account %.20q.", u.Account)
+		}
+		id, err := tx.InsertPrincipal(ctx, user)
+		if errors.Is(err, catalog.ErrExists) {
+			return packhouse.Conflictf("user_exists", "", u.Name, "There is a user %s already.", u.Name)
+		}
+		if err != nil {
+			return fmt.Errorf("insert principal: %w", err)
+		}
+		row := user
+		row.ID = id
+		made.Principal = principal(row)
+		if err := tx.InsertAccessKey(ctx, catalog.AccessKeyRow{
+			ID: made.KeyID, Principal: row, Secret: made.Secret, Active: true, Created: user.Created,
+		}); err != nil {
+			return fmt.Errorf("insert access key: %w", err)
+		}
+		for _, p := range policies {
+			policyID, err := tx.PutPolicy(ctx, p)
+			if err != nil {
+				return fmt.Errorf("put policy %s: %w", p.Name, err)
+			}
+			if err := tx.AttachPolicy(ctx, policyID, id); err != nil {
+				return fmt.Errorf("attach policy %s: %w", p.Name, err)
+			}
+			if err := record(ctx, tx, by, packhouse.ChangePolicyChanged, "attach "+p.Name+" to "+user.ARN); err != nil {
+				return err
+			}
+		}
+		if err := record(ctx, tx, by, packhouse.ChangePrincipalCreated, "user "+user.ARN); err != nil {
+			return err
+		}
+		return record(ctx, tx, by, packhouse.ChangeKeyChanged, "access key "+made.KeyID+" of "+user.ARN+" created")
+	})
+	if err != nil {
+		return Credentials{}, err
+	}
+	return made, nil
+}
+
+// policies returns the rows of the user's policies, checked.
+func (u NewUser) policies() ([]catalog.PolicyRow, error) {
+	var rows []catalog.PolicyRow
+	for _, name := range u.Policies {
+		document, ok := authz.Managed(name)
+		if !ok {
+			return nil, packhouse.Invalidf("unknown_policy", "There is no managed policy %.80q; there are %s and %s.", name, authz.AdminAccess, authz.ReadOnlyAccess)
+		}
+		rows = append(rows, catalog.PolicyRow{Account: u.Account, Name: name, Document: document})
+	}
+	if u.Document == "" {
+		return rows, nil
+	}
+	// The slash keeps the names of inline policies apart from all others.
+	name := "user/" + u.Name
+	if _, err := authz.ParseIdentity(name, []byte(u.Document)); err != nil {
+		return nil, err
+	}
+	return append(rows, catalog.PolicyRow{Account: u.Account, Name: name, Document: u.Document}), nil
+}
+
+// record writes an account-level change to the ledger.
+func record(ctx context.Context, tx *catalog.Tx, by packhouse.Principal, kind packhouse.ChangeKind, detail string) error {
+	err := tx.Record(ctx, packhouse.Change{
+		At: time.Now().UTC(), Principal: by.ARN, Kind: kind, Detail: detail, DedupID: rand.Text(),
+	})
+	if err != nil {
+		return fmt.Errorf("record %s: %w", kind, err)
+	}
+	return nil
+}
+
+// Shape of a long-lived token: phr_ PUBLICID _ SECRET CHECKSUM. The checksum lets
+// secret scanners, and us before any look-up, tell a token from an accident.
+const (
+	tokenPrefix    = "phr_"
+	publicIDBytes  = 10 // 16 characters
+	publicIDLength = 16
+	tokenSecret    = 32 // bytes; 52 characters
+	tokenLength    = len(tokenPrefix) + publicIDLength + 1 + 52 + checksumLength
+	checksumLength = 8
+)
+
+// tokenAlphabet is that of tokens: no character needs escaping anywhere.
+var tokenAlphabet = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+func checksum(s string) string { return fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(s))) }
+
+// newToken makes a token and its public id.
+func newToken() (token, publicID string) {
+	publicID = tokenAlphabet.EncodeToString(randomBytes(publicIDBytes))
+	token = tokenPrefix + publicID + "_" + tokenAlphabet.EncodeToString(randomBytes(tokenSecret))
+	return token + checksum(token), publicID
+}
+
+// parseToken returns the public id of what may be a long-lived token.
+func parseToken(token string) (publicID string, ok bool) {
+	if len(token) != tokenLength || !strings.HasPrefix(token, tokenPrefix) {
+		return "", false
+	}
+	text := token[:tokenLength-checksumLength]
+	if checksum(text) != token[len(text):] {
+		return "", false
+	}
+	publicID, _, ok = strings.Cut(text[len(tokenPrefix):], "_")
+	return publicID, ok && len(publicID) == publicIDLength
+}
+
+// CreateToken makes a long-lived token for a user: prefix, 256 random bits, checksum.
+// Only its SHA-256 is stored. expires zero means never. name is a label, by the rule of
+// user names. As CreateUser it asks for no right, and is for the operator's own command
+// line alone (S14). Errors: Invalid for the name, a past expiry and an unknown user
+// ("unknown_user").
+func CreateToken(ctx context.Context, db *catalog.DB, by packhouse.Principal, account packhouse.AccountID, user, name string, readOnly bool, expires time.Time) (token string, err error) {
+	if err := validName("token", name); err != nil {
+		return "", err
+	}
+	now := time.Now().UTC()
+	if !expires.IsZero() && !expires.After(now) {
+		return "", packhouse.Invalidf("invalid_expiry", "The token would have expired already.")
+	}
+	token, publicID := newToken()
+	sum := sha256.Sum256([]byte(token))
+	err = db.Update(ctx, func(tx *catalog.Tx) error {
+		row, err := tx.PrincipalByName(ctx, account, packhouse.KindUser, user)
+		if isNotFound(err) {
+			return packhouse.Invalidf("unknown_user", "There is no user %.80q.", user)
+		}
+		if err != nil {
+			return fmt.Errorf("find principal: %w", err)
+		}
+		if err := tx.InsertToken(ctx, catalog.TokenRow{
+			PublicID: publicID, SHA256: sum[:], Principal: row, Kind: "person", Name: name,
+			ReadOnly: readOnly, Enabled: true, Expires: expires, Created: now,
+		}); err != nil {
+			return fmt.Errorf("insert token: %w", err)
+		}
+		return record(ctx, tx, by, packhouse.ChangeKeyChanged, "token "+publicID+" of "+row.ARN+" created")
+	})
+	if err != nil {
+		return "", err
+	}
+	return token, nil
+}
