@@ -1,0 +1,231 @@
+// Package index keeps rendered index documents in memory and renders them when they
+// are missing or out of date. A document stands for as long as its stamp holds: the
+// marks taken before it was read, and the freshness of remote indexes (layout.md 9).
+// Correctness depends on the marks only; nothing is ever told to expire.
+//
+// It is on the engine's floor. It decides no access and knows no format. Start reading
+// with Index.
+package index
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/maypok86/otter/v2"
+
+	"github.com/packhouse/packhouse"
+	"github.com/packhouse/packhouse/internal/feed"
+	"github.com/packhouse/packhouse/internal/format"
+	"github.com/packhouse/packhouse/internal/resolve"
+)
+
+// DefaultMaxBytes bounds the documents kept in memory, plain and gzip together.
+const DefaultMaxBytes = 48 << 20
+
+// compressFrom is the size in bytes from which a document is also kept compressed.
+const compressFrom = 1 << 10
+
+// renderTimeout bounds one rendering, upstream requests included. It runs detached from
+// the request that began it, because others wait for it too.
+const renderTimeout = 2 * time.Minute
+
+// viewer is what index needs of resolve.
+type viewer interface {
+	View(ctx context.Context, pkg packhouse.PackageRef, local bool) (format.View, resolve.Stamp, error)
+}
+
+// Options are what New needs.
+type Options struct {
+	Views     viewer
+	Renderers map[packhouse.FormatID]format.Renderer
+	Clock     *feed.Clock
+	MaxBytes  int64            // 0 means DefaultMaxBytes
+	Now       func() time.Time // nil means time.Now
+}
+
+// Index serves documents.
+type Index struct {
+	views     viewer
+	renderers map[packhouse.FormatID]format.Renderer
+	clock     *feed.Clock
+	now       func() time.Time
+	kept      *otter.Cache[format.DocKey, *entry]
+
+	mu      sync.Mutex
+	flights map[format.DocKey]*flight
+}
+
+// entry is a kept document with what it depends on.
+type entry struct {
+	doc   format.Doc
+	stamp resolve.Stamp
+}
+
+// flight is a rendering under way; done is closed by the one goroutine that renders.
+type flight struct {
+	done  chan struct{}
+	entry *entry
+	err   error
+}
+
+// New makes an index.
+func New(o Options) *Index {
+	if o.MaxBytes == 0 {
+		o.MaxBytes = DefaultMaxBytes
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Index{
+		views:     o.Views,
+		renderers: o.Renderers,
+		clock:     o.Clock,
+		now:       o.Now,
+		flights:   make(map[format.DocKey]*flight),
+		kept: otter.Must(&otter.Options[format.DocKey, *entry]{
+			MaximumWeight: uint64(max(o.MaxBytes, 0)),
+			Weigher:       weigh,
+		}),
+	}
+}
+
+// weigh counts a kept document in bytes, with an allowance for its key and marks.
+func weigh(k format.DocKey, e *entry) uint32 {
+	const allowance = 512
+	return uint32(min(int64(len(e.doc.Plain))+int64(len(e.doc.Gzip))+int64(len(k.Base))+allowance, 1<<32-1))
+}
+
+// Document returns the document that k names, from memory where its stamp holds. The
+// result is shared and must not be changed. Warm it costs no SQL and no allocation.
+//
+// Errors: NotFound; Unsupported where the format renders nothing; what View returns.
+func (x *Index) Document(ctx context.Context, k format.DocKey) (*format.Doc, error) {
+	if e, ok := x.kept.GetIfPresent(k); ok && x.current(e) {
+		return &e.doc, nil
+	}
+	// A flight that began before this request may have read before a write that this
+	// request must see (reliability.md R10): its result counts only while its marks
+	// hold. The next one that is joined began after this request did, and counts.
+	for arrivedFirst := false; ; arrivedFirst = true {
+		f, mine := x.join(k)
+		if mine {
+			go x.render(context.WithoutCancel(ctx), k, f)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-f.done:
+		}
+		if f.err == nil && (mine || arrivedFirst || x.current(f.entry)) {
+			return &f.entry.doc, nil
+		}
+		if f.err != nil && (mine || arrivedFirst) {
+			return nil, f.err
+		}
+	}
+}
+
+// current reports whether a kept document may still be served.
+func (x *Index) current(e *entry) bool {
+	if !e.stamp.FreshUntil.IsZero() && x.now().After(e.stamp.FreshUntil) {
+		return false
+	}
+	for _, m := range e.stamp.Marks {
+		if !x.clock.Holds(m) {
+			return false
+		}
+	}
+	return true
+}
+
+// join returns the flight for k and whether the caller must render it.
+func (x *Index) join(k format.DocKey) (f *flight, mine bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if f, ok := x.flights[k]; ok {
+		return f, false
+	}
+	f = &flight{done: make(chan struct{})}
+	x.flights[k] = f
+	return f, true
+}
+
+// render renders k, keeps the result and wakes everybody who waits.
+func (x *Index) render(ctx context.Context, k format.DocKey, f *flight) {
+	ctx, cancel := context.WithTimeout(ctx, renderTimeout)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			f.err = packhouse.Internal(fmt.Errorf("render %s of %s: panic: %v", k.Kind, k.Package, p))
+		}
+		x.mu.Lock()
+		delete(x.flights, k)
+		x.mu.Unlock()
+		close(f.done)
+	}()
+	// Whoever looked before the flight before this one landed finds its document here.
+	if e, ok := x.kept.GetIfPresent(k); ok && x.current(e) {
+		f.entry = e
+		return
+	}
+	f.entry, f.err = x.build(ctx, k)
+	if f.err == nil && f.entry.stamp.Stale == 0 {
+		x.kept.Set(k, f.entry)
+	}
+}
+
+// build renders k from the resolver's view.
+func (x *Index) build(ctx context.Context, k format.DocKey) (*entry, error) {
+	r, ok := x.renderers[k.Package.Format]
+	if !ok {
+		return nil, &packhouse.Error{Kind: packhouse.KindUnsupported, Reason: "no_documents",
+			Message: fmt.Sprintf("packages of format %s have no index documents", k.Package.Format)}
+	}
+	view, stamp, err := x.views.View(ctx, packhouse.PackageRef{Repo: k.Repo, Package: k.Package}, k.Local)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	info, err := r.Render(ctx, &b, k, view)
+	if err != nil {
+		return nil, err
+	}
+	e := &entry{stamp: stamp, doc: format.Doc{DocInfo: info, Plain: bytes.Clone(b.Bytes()), Stale: stamp.Stale}}
+	sum := sha256.Sum256(e.doc.Plain)
+	e.doc.ETag = `"` + hex.EncodeToString(sum[:16]) + `"`
+	if e.doc.Gzip, err = compress(e.doc.Plain); err != nil {
+		return nil, fmt.Errorf("compress %s of %s: %w", k.Kind, k.Package, err)
+	}
+	return e, nil
+}
+
+// writers are kept because a gzip writer is over a megabyte of tables.
+var writers = sync.Pool{New: func() any { return gzip.NewWriter(io.Discard) }}
+
+// compress returns plain in gzip, or nil where it is too small or does not get smaller.
+func compress(plain []byte) ([]byte, error) {
+	if len(plain) < compressFrom {
+		return nil, nil
+	}
+	var b bytes.Buffer
+	w := writers.Get().(*gzip.Writer)
+	defer writers.Put(w)
+	w.Reset(&b)
+	if _, err := w.Write(plain); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	if b.Len() >= len(plain) {
+		return nil, nil
+	}
+	return bytes.Clone(b.Bytes()), nil
+}

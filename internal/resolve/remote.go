@@ -1,0 +1,392 @@
+package resolve
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/maypok86/otter/v2"
+	"golang.org/x/sync/semaphore"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/packhouse/packhouse"
+	"github.com/packhouse/packhouse/internal/catalog"
+	"github.com/packhouse/packhouse/internal/feed"
+	"github.com/packhouse/packhouse/internal/fetch"
+	"github.com/packhouse/packhouse/internal/format"
+)
+
+const (
+	// refreshTime bounds one refresh of an index, whoever waits for it.
+	refreshTime = 2 * time.Minute
+	// failureFor is how long a failing upstream is not asked again while a kept index
+	// stands in (reliability.md R28: errors are not shared for longer).
+	failureFor = 5 * time.Second
+	// readingBytes bounds the documents that are read at one time, and maxIndexBytes one
+	// of them; the latter is the metadata limit of reliability.md A8.
+	readingBytes  = 256 << 20
+	maxIndexBytes = 100 << 20
+)
+
+// remoteIndex is what is known of a package at a connection. It is shared and never
+// changes.
+type remoteIndex struct {
+	row      catalog.RemoteRow   // without Body
+	index    *format.RemoteIndex // nil when the registry does not have the package
+	order    []int               // of index.Versions that count, by Format.Compare
+	keys     []string            // of index.Versions; "" where the version is unusable or a repetition
+	versions map[string]int      // by key
+	weight   int
+	mark     feed.Mark // taken before the row was read
+	retryAt  time.Time // not asked again before
+	failed   error     // why a stale index stands in; nil otherwise
+}
+
+// has reports whether the registry has the version.
+func (i *remoteIndex) has(versionKey string) bool {
+	_, ok := i.versions[versionKey]
+	return ok
+}
+
+// version returns a version of the registry.
+func (i *remoteIndex) version(versionKey string) (*format.RemoteVersion, bool) {
+	at, ok := i.versions[versionKey]
+	if !ok {
+		return nil, false
+	}
+	return &i.index.Versions[at], true
+}
+
+// remoteKey names a remote index. Domain and credential are in it, so that what one
+// tenant or credential may see is never shown to another (reliability.md S19).
+type remoteKey struct {
+	domain                 int64
+	connection, credential string
+	name                   packhouse.PackageName
+}
+
+func (k remoteKey) String() string {
+	return fmt.Sprintf("%d\x00%s\x00%s\x00%s\x00%s\x00%s", k.domain, k.connection, k.credential, k.name.Format, k.name.Namespace, k.name.Name)
+}
+
+// remoteIndexes keeps the indexes of connections: read ones in bounded memory, all of
+// them as sealed rows (reliability.md R29).
+type remoteIndexes struct {
+	r       *Resolver
+	memory  *otter.Cache[remoteKey, *remoteIndex]
+	flights singleflight.Group
+	reading *semaphore.Weighted
+	encoder func() (*zstd.Encoder, error)
+	decoder func() (*zstd.Decoder, error)
+	ids     sync.Map // connection name to credential id, which is costly
+}
+
+func newRemoteIndexes(r *Resolver) *remoteIndexes {
+	return &remoteIndexes{
+		r: r,
+		memory: otter.Must(&otter.Options[remoteKey, *remoteIndex]{
+			MaximumWeight: uint64(max(r.o.IndexBytes, 0)),
+			Weigher:       func(_ remoteKey, i *remoteIndex) uint32 { return uint32(max(0, min(i.weight, math.MaxInt32))) },
+		}),
+		reading: semaphore.NewWeighted(readingBytes),
+		encoder: sync.OnceValues(func() (*zstd.Encoder, error) {
+			return zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20), zstd.WithLowerEncoderMem(true))
+		}),
+		decoder: sync.OnceValues(func() (*zstd.Decoder, error) {
+			return zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(maxIndexBytes+1))
+		}),
+	}
+}
+
+// connection returns the connection of a name if it is one of the format's.
+func (r *Resolver) connection(ctx context.Context, name string, f format.Format) (fetch.Connection, bool) {
+	puller, ok := f.(format.Puller)
+	if !ok {
+		return fetch.Connection{}, false
+	}
+	id := f.Spec().ID
+	c, written := r.o.Connections[name]
+	if !written {
+		c.Format = id
+		if !slices.ContainsFunc(puller.Connections(), func(p format.PublicConnection) bool { return p.Name == name }) {
+			return fetch.Connection{}, false
+		}
+	}
+	c.Name = name
+	if c.URL == "" && r.o.Address != nil {
+		c.URL = r.o.Address(ctx, name)
+	}
+	return c, c.Format == id
+}
+
+func (c *remoteIndexes) key(domainID int64, conn fetch.Connection, n packhouse.PackageName) remoteKey {
+	id, ok := c.ids.Load(conn.Name)
+	if !ok {
+		id, _ = c.ids.LoadOrStore(conn.Name, conn.CredentialID())
+	}
+	return remoteKey{domainID, conn.Name, id.(string), n}
+}
+
+// get returns the index of a package at a connection: from memory or its row while
+// fresh, else asked for again. since, where not zero, asks again even while it is fresh,
+// unless that was done after since. When the upstream fails and a kept index may stand
+// in, that is returned with failed set. Errors: Upstream kinds. A package that the
+// registry does not have is an index without versions.
+func (c *remoteIndexes) get(ctx context.Context, domain packhouse.KeyRef, conn fetch.Connection, n packhouse.PackageName, since time.Time) (*remoteIndex, error) {
+	k := c.key(domain.DomainID, conn, n)
+	if i, ok := c.memory.GetIfPresent(k); ok && c.r.o.Clock.Holds(i.mark) && c.usable(i, since) {
+		return i, nil
+	}
+	// One refresh for all who wait; it is detached from the first one's context and
+	// bounded by a time of its own, and each waiter goes when its own context ends. A
+	// flight that others began may have found fresh enough what is too old for since: the
+	// next one that is joined began after this call.
+	for joined := false; ; joined = true {
+		flight := c.flights.DoChan(k.String(), func() (any, error) {
+			ctx, end, err := c.r.detach(ctx, refreshTime)
+			if err != nil {
+				return nil, err
+			}
+			defer end()
+			return c.load(ctx, k, domain, conn, since)
+		})
+		select {
+		case res := <-flight:
+			if res.Err != nil {
+				return nil, res.Err
+			}
+			i := res.Val.(*remoteIndex)
+			if joined || !res.Shared || c.usable(i, since) {
+				return i, nil
+			}
+		case <-ctx.Done():
+			return nil, notWaited(ctx, conn)
+		}
+	}
+}
+
+// usable reports whether an index need not be asked for again.
+func (c *remoteIndexes) usable(i *remoteIndex, since time.Time) bool {
+	now := c.r.now()
+	// A clock that was set back must not make anything last longer (R25).
+	if now.Before(i.retryAt) && !i.retryAt.After(now.Add(failureFor)) {
+		return true
+	}
+	fresh := i.failed == nil && now.Before(i.row.FreshUntil) && !i.row.FreshUntil.After(now.Add(max(c.r.o.FreshFor, c.r.o.AbsentFor)))
+	if since.IsZero() || i.index == nil {
+		return fresh
+	}
+	return fresh && i.row.Fetched.After(since)
+}
+
+// load is what one flight does.
+func (c *remoteIndexes) load(ctx context.Context, k remoteKey, domain packhouse.KeyRef, conn fetch.Connection, since time.Time) (_ *remoteIndex, err error) {
+	defer contain(&err) // else singleflight ends the process
+	kept, ok := c.memory.GetIfPresent(k)
+	if !ok || !c.r.o.Clock.Holds(kept.mark) {
+		if kept, err = c.stored(ctx, k, domain); err != nil {
+			return nil, err
+		}
+	}
+	if kept != nil && c.usable(kept, since) {
+		c.memory.Set(k, kept)
+		return kept, nil
+	}
+	fresh, err := c.refresh(ctx, k, domain, conn, kept)
+	if err == nil {
+		c.memory.Set(k, fresh)
+		return fresh, nil
+	}
+	now := c.r.now()
+	if kept == nil || kept.index == nil || now.Sub(kept.row.Fetched) > c.r.o.StaleFor {
+		return nil, err
+	}
+	c.r.log.LogAttrs(ctx, slog.LevelWarn, "upstream index stale, using kept copy", slog.String("upstream", conn.Name),
+		slog.String("package", k.name.String()), slog.Duration("age", now.Sub(kept.row.Fetched)), slog.Any("error", err))
+	stale := *kept
+	stale.failed, stale.retryAt = err, now.Add(failureFor)
+	c.memory.Set(k, &stale)
+	return &stale, nil
+}
+
+// stored reads the row of an index; nil if there is none.
+func (c *remoteIndexes) stored(ctx context.Context, k remoteKey, domain packhouse.KeyRef) (*remoteIndex, error) {
+	mark := c.r.o.Clock.Remote(k.domain, k.connection, k.name)
+	var row catalog.RemoteRow
+	err := c.r.o.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
+		row, err = tx.RemoteIndex(ctx, domain, k.connection, k.credential, k.name)
+		return err
+	})
+	if errors.Is(err, catalog.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, StoreError(fmt.Sprintf("read kept index of %s at %s", k.name, k.connection), err)
+	}
+	packed := row.Body
+	row.Body = nil
+	if row.Absent {
+		return &remoteIndex{row: row, mark: mark, weight: absentWeight}, nil
+	}
+	decoder, err := c.decoder()
+	if err != nil {
+		return nil, packhouse.Internal(err)
+	}
+	body, err := decoder.DecodeAll(packed, nil)
+	if err == nil {
+		var i *remoteIndex
+		if i, err = c.read(ctx, k, body); err == nil {
+			i.row, i.mark = row, mark
+			return i, nil
+		}
+	}
+	// A row that an older release wrote in another encoding is no reason to fail: the
+	// registry is asked again.
+	c.r.log.LogAttrs(ctx, slog.LevelWarn, "kept upstream index unreadable", slog.String("upstream", k.connection),
+		slog.String("package", k.name.String()), slog.Any("error", err))
+	return nil, nil
+}
+
+// absentWeight is what a read index costs in memory besides its body, roughly.
+const absentWeight = 512
+
+// read reads an index document.
+func (c *remoteIndexes) read(ctx context.Context, k remoteKey, body []byte) (_ *remoteIndex, err error) {
+	defer contain(&err) // what cannot be read must not stand in the way of a better answer
+	f, err := c.r.format(k.name.Format)
+	if err != nil {
+		return nil, err
+	}
+	size := int64(min(len(body), readingBytes))
+	if err := c.reading.Acquire(ctx, size); err != nil {
+		return nil, err
+	}
+	defer c.reading.Release(size)
+	index, err := f.(format.Puller).ReadIndex(k.name, body)
+	if err != nil {
+		return nil, err
+	}
+	i := &remoteIndex{index: index, keys: make([]string, len(index.Versions)), versions: make(map[string]int, len(index.Versions)),
+		order: make([]int, 0, len(index.Versions)), weight: absentWeight + 2*len(body)}
+	for at := range index.Versions {
+		v := &index.Versions[at]
+		key, err := f.VersionKey(v.Version)
+		if err != nil {
+			continue // a version that nobody could ask for
+		}
+		if _, repeated := i.versions[key]; repeated {
+			continue
+		}
+		if v.Status == "" {
+			v.Status = packhouse.Published
+		}
+		i.keys[at], i.versions[key] = key, at
+		i.order = append(i.order, at)
+	}
+	slices.SortFunc(i.order, func(a, b int) int { return f.Compare(index.Versions[a].Version, index.Versions[b].Version) })
+	return i, nil
+}
+
+// refresh asks the registry and keeps the answer. 401, 403, 407, 429 and 5xx are never
+// kept (R29).
+func (c *remoteIndexes) refresh(ctx context.Context, k remoteKey, domain packhouse.KeyRef, conn fetch.Connection, kept *remoteIndex) (*remoteIndex, error) {
+	puller := c.r.o.Formats[k.name.Format].(format.Puller)
+	var prior format.Validators
+	if kept != nil && kept.index != nil {
+		prior = format.Validators{ETag: kept.row.ETag, LastModified: kept.row.LastModified}
+	}
+	fetched, err := puller.FetchIndex(ctx, getter{c.r.o.Fetch, conn}, k.name, prior)
+	now := c.r.now()
+	row := catalog.RemoteRow{DomainID: k.domain, Connection: k.connection, CredentialID: k.credential, Name: k.name, Fetched: now}
+	switch {
+	case errors.Is(err, format.ErrNotModified):
+		if kept == nil || kept.index == nil {
+			return nil, badIndex(conn, "answered that nothing changed, but nothing was kept", nil)
+		}
+		renewed := *kept
+		renewed.failed, renewed.retryAt = nil, time.Time{}
+		renewed.row.Fetched, renewed.row.FreshUntil = now, now.Add(c.r.o.FreshFor)
+		c.persist(ctx, k, func(tx *catalog.Tx) error { return tx.TouchRemoteIndex(ctx, renewed.row) })
+		return &renewed, nil
+	case packhouse.KindOf(err) == packhouse.KindNotFound && err != nil:
+		row.Absent, row.FreshUntil = true, now.Add(c.r.o.AbsentFor)
+		return c.keep(ctx, k, domain, &remoteIndex{row: row, weight: absentWeight}, kept), nil
+	case err != nil:
+		return nil, err
+	}
+	fresh, err := c.read(ctx, k, fetched.Body)
+	switch {
+	case errors.Is(err, errPanicked): // our fault, not the registry's
+		return nil, err
+	case err != nil:
+		return nil, badIndex(conn, "sent an index that cannot be read", err)
+	}
+	encoder, err := c.encoder()
+	if err != nil {
+		return nil, packhouse.Internal(err)
+	}
+	name := sha256.Sum256(fetched.Body)
+	row.BodyName = hex.EncodeToString(name[:])
+	row.ETag, row.LastModified = fetched.Validators.ETag, fetched.Validators.LastModified
+	row.FreshUntil = now.Add(c.r.o.FreshFor)
+	fresh.row = row
+	if kept != nil && kept.index != nil && kept.row.BodyName == row.BodyName {
+		// The same document under new validators: nothing that was made of it is old.
+		fresh.mark = kept.mark
+		c.persist(ctx, k, func(tx *catalog.Tx) error { return tx.TouchRemoteIndex(ctx, row) })
+		return fresh, nil
+	}
+	fresh.row.Body = encoder.EncodeAll(fetched.Body, nil)
+	return c.keep(ctx, k, domain, fresh, kept), nil
+}
+
+// keep writes a row with its body and tells of it.
+func (c *remoteIndexes) keep(ctx context.Context, k remoteKey, domain packhouse.KeyRef, i, before *remoteIndex) *remoteIndex {
+	c.persist(ctx, k, func(tx *catalog.Tx) error { return tx.PutRemoteIndex(ctx, domain, i.row) })
+	i.row.Body = nil
+	if before != nil {
+		// Views made of the index before, or of its absence, are old now.
+		c.r.o.Clock.AdvanceRemote(k.domain, k.connection, k.name)
+	}
+	i.mark = c.r.o.Clock.Remote(k.domain, k.connection, k.name)
+	return i
+}
+
+// persist writes what a good answer brought. When that fails, with a full disk for
+// example, the answer is good all the same and memory has it (R21).
+func (c *remoteIndexes) persist(ctx context.Context, k remoteKey, fn func(*catalog.Tx) error) {
+	if err := c.r.o.Catalog.Update(ctx, fn); err != nil {
+		c.r.log.LogAttrs(ctx, slog.LevelWarn, "upstream index not kept", slog.String("upstream", k.connection),
+			slog.String("package", k.name.String()), slog.Any("error", err))
+	}
+}
+
+// notWaited tells a caller that its own time was over before the connection's answer.
+func notWaited(ctx context.Context, conn fetch.Connection) *packhouse.Error {
+	return &packhouse.Error{Kind: packhouse.KindUpstreamTimeout, Reason: fetch.ReasonTimeout,
+		Message: fmt.Sprintf("connection %q did not answer in time", conn.Name), Err: context.Cause(ctx)}
+}
+
+func badIndex(conn fetch.Connection, what string, cause error) *packhouse.Error {
+	return &packhouse.Error{Kind: packhouse.KindUpstream, Reason: fetch.ReasonBadAnswer,
+		Message: fmt.Sprintf("connection %q %s", conn.Name, what), Err: cause}
+}
+
+// getter is the Getter of one connection.
+type getter struct {
+	client *fetch.Client
+	conn   fetch.Connection
+}
+
+func (g getter) Get(ctx context.Context, path string, h http.Header, prior format.Validators) (format.Response, error) {
+	return g.client.Get(ctx, g.conn, path, h, prior)
+}
