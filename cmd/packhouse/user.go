@@ -1,0 +1,168 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/packhouse/packhouse"
+	"github.com/packhouse/packhouse/internal/authz"
+	"github.com/packhouse/packhouse/internal/catalog"
+	"github.com/packhouse/packhouse/internal/identity"
+)
+
+func newUser() *cobra.Command {
+	return group("user", "Create and list users", newUserCreate(), newUserList())
+}
+
+func newUserCreate() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "create NAME",
+		Short: "Create a user with an access key",
+		Long: "Create a user with an access key, which is printed once. A running server knows the user within a second.\n" +
+			"--policy is admin, read-only, or a file with an IAM policy document; it may be repeated.",
+		Example: "  packhouse user create ci --policy read-only",
+		Args:    one("NAME"),
+	}
+	policies := cmd.Flags().StringArray("policy", nil, "admin, read-only or a policy file; may be repeated")
+	settingFlags(cmd, "data-dir")
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		u := identity.NewUser{Name: args[0]}
+		if err := choosePolicies(&u, *policies); err != nil {
+			return err
+		}
+		s, err := openStore(cmd.Context(), cmd)
+		if err != nil {
+			return err
+		}
+		defer closing(s, &err)
+		u.Account = s.Account
+		c, err := identity.CreateUser(cmd.Context(), s.Catalog, packhouse.Principal{}, u)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "Created %s. The secret is shown this once:\n", c.Principal.ARN)
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "[%s]\naws_access_key_id = %s\naws_secret_access_key = %s\n", u.Name, c.KeyID, c.Secret)
+		return err
+	}
+	return cmd
+}
+
+// choosePolicies turns values of --policy into managed policies and one document.
+func choosePolicies(u *identity.NewUser, values []string) error {
+	if len(values) == 0 {
+		return usageError{errors.New("--policy: one is needed: admin, read-only or a file; without a policy a user may do nothing")}
+	}
+	for _, v := range values {
+		switch v {
+		case "admin":
+			u.Policies = append(u.Policies, authz.AdminAccess)
+		case "read-only":
+			u.Policies = append(u.Policies, authz.ReadOnlyAccess)
+		default:
+			if _, managed := authz.Managed(v); managed {
+				u.Policies = append(u.Policies, v)
+				continue
+			}
+			if u.Document != "" {
+				return usageError{errors.New("--policy: one file at most; put its statements together")}
+			}
+			text, err := readPolicy(v)
+			if err != nil {
+				return err
+			}
+			u.Document = text
+		}
+	}
+	return nil
+}
+
+func readPolicy(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", usageError{fmt.Errorf("--policy: %q is neither admin nor read-only nor a file", path)}
+	}
+	if info.Size() > authz.MaxIdentityPolicy {
+		return "", usageError{fmt.Errorf("--policy: %s is larger than %d bytes", filepath.Base(path), authz.MaxIdentityPolicy)}
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	if _, err := authz.ParseIdentity(filepath.Base(path), text); err != nil {
+		return "", err
+	}
+	return string(text), nil
+}
+
+func newUserList() *cobra.Command {
+	cmd := &cobra.Command{Use: "list", Short: "List users", Args: cobra.NoArgs}
+	form := outputFlag(cmd)
+	settingFlags(cmd, "data-dir")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
+		s, err := openStore(cmd.Context(), cmd)
+		if err != nil {
+			return err
+		}
+		defer closing(s, &err)
+		ctx := cmd.Context()
+		type user struct {
+			Name     string    `json:"userName"`
+			ARN      string    `json:"arn"`
+			Disabled bool      `json:"disabled"`
+			Policies []string  `json:"policies"`
+			Created  time.Time `json:"createDate"`
+		}
+		users := []user{}
+		err = s.Catalog.View(ctx, func(tx *catalog.Tx) error {
+			users = users[:0]
+			rows, err := tx.Principals(ctx, s.Account)
+			if err != nil {
+				return err
+			}
+			for _, p := range rows {
+				if p.Kind != packhouse.KindUser {
+					continue
+				}
+				u := user{Name: p.Name, ARN: p.ARN, Disabled: p.Disabled, Created: p.Created, Policies: []string{}}
+				policies, err := tx.PoliciesOf(ctx, p.ID)
+				if err != nil {
+					return err
+				}
+				for _, pol := range policies {
+					u.Policies = append(u.Policies, pol.Name)
+				}
+				users = append(users, u)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		var rows [][]string
+		for _, u := range users {
+			status := "active"
+			if u.Disabled {
+				status = "disabled"
+			}
+			rows = append(rows, []string{u.Name, status, strings.Join(u.Policies, ","), day(u.Created, "-"), u.ARN})
+		}
+		return list(cmd.OutOrStdout(), *form, users, []string{"NAME", "STATUS", "POLICIES", "CREATED", "ARN"}, rows)
+	}
+	return cmd
+}
+
+// one demands a single argument and names it.
+func one(name string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return usageError{fmt.Errorf("%s needs %s; see %s --help", cmd.CommandPath(), name, cmd.CommandPath())}
+		}
+		return nil
+	}
+}
