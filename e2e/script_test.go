@@ -1,0 +1,163 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestScripts runs testdata/script/*.txtar: what a user types, with the real binary and
+// the real clients. Besides testscript's own commands there are:
+//
+//	serve [flags]      start a server; sets $URL, $DATA and the AWS variables
+//	server-kill, server-stop   end it without and with warning; stop expects exit code 0
+//	server-restart     start it again on the same data and address
+//	upstream pkg...    start a public npm registry with packages name@version[:dep@range];
+//	                   sets $UPSTREAM
+//	upstream-down, upstream-up
+//	upstream-count N text    N requests so far contained the text
+//	npmrc domain/repo [dir]  write the .npmrc of a fresh home for the repository; sets $TOKEN
+//
+// aws, npm and packhouse run as commands of their own (exec aws …).
+func TestScripts(t *testing.T) {
+	awsPath := client(t, "PACKHOUSE_AWS", "aws")
+	npmPath := client(t, "", "npm")
+	current := os.Getenv("PACKHOUSE_NPM_CURRENT")
+	if current == "" {
+		current = npmPath
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			bin := filepath.Join(e.WorkDir, ".bin")
+			home := filepath.Join(e.WorkDir, ".home")
+			for _, dir := range []string{bin, home} {
+				if err := os.MkdirAll(dir, 0o755); err != nil {
+					return err
+				}
+			}
+			for name, target := range map[string]string{"packhouse": binary, "aws": awsPath, "npm": npmPath, "npm-current": current} {
+				// A wrapper, not a link: npm and aws find their files beside their own path.
+				text := "#!/bin/sh\nexec " + shellQuote(target) + ` "$@"` + "\n"
+				if err := os.WriteFile(filepath.Join(bin, name), []byte(text), 0o755); err != nil {
+					return err
+				}
+			}
+			e.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+			e.Setenv("HOME", home)
+			e.Setenv("AWS_PAGER", "")
+			e.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+			e.Setenv("npm_config_update_notifier", "false")
+			e.Setenv("npm_config_audit", "false")
+			e.Setenv("npm_config_fund", "false")
+			e.Setenv("npm_config_fetch_retries", "0") // a refused upstream answers at once
+			e.Values[stateKey{}] = &scriptState{t: e.T().(fatalT)}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"serve": cmdServe, "server-kill": cmdKill, "server-stop": cmdStop, "server-restart": cmdRestart,
+			"upstream": cmdUpstream, "upstream-down": cmdUpstreamDown, "upstream-up": cmdUpstreamUp,
+			"upstream-count": cmdUpstreamCount, "npmrc": cmdNpmrc,
+		},
+	})
+}
+
+// fatalT is what the helpers of this package need of a script's T.
+type fatalT interface{ testscript.T }
+
+// stateKey finds a script's state among its values.
+type stateKey struct{}
+
+// scriptState is what one script has running.
+type scriptState struct {
+	t        fatalT
+	server   *server
+	upstream *npmRegistry
+}
+
+func state(ts *testscript.TestScript) *scriptState { return ts.Value(stateKey{}).(*scriptState) }
+
+// scriptTB lets helpers that want a testing.TB run inside a script: a failure ends the
+// script.
+type scriptTB struct {
+	testing.TB
+	ts *testscript.TestScript
+}
+
+func (s scriptTB) Helper()                        {}
+func (s scriptTB) Cleanup(f func())               { s.ts.Defer(f) }
+func (s scriptTB) Fatal(args ...any)              { s.ts.Fatalf("%s", fmt.Sprint(args...)) }
+func (s scriptTB) Fatalf(format string, a ...any) { s.ts.Fatalf(format, a...) }
+func (s scriptTB) Errorf(format string, a ...any) { s.ts.Fatalf(format, a...) }
+
+func cmdServe(ts *testscript.TestScript, _ bool, args []string) {
+	st := state(ts)
+	st.server = &server{t: scriptTB{ts: ts}, dataDir: ts.MkAbs("data"), args: args, addr: "127.0.0.1:0"}
+	ts.Defer(st.server.kill)
+	st.server.start()
+	id, secret := st.server.profile()
+	for k, v := range map[string]string{
+		"URL": st.server.URL, "DATA": st.server.dataDir, "PACKHOUSE_DATA_DIR": st.server.dataDir, "PACKHOUSE_URL": st.server.URL,
+		"AWS_ACCESS_KEY_ID": id, "AWS_SECRET_ACCESS_KEY": secret, "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1",
+		"AWS_ENDPOINT_URL_CODEARTIFACT": st.server.URL,
+	} {
+		ts.Setenv(k, v)
+	}
+}
+
+func cmdKill(ts *testscript.TestScript, _ bool, _ []string) { state(ts).server.kill() }
+
+func cmdStop(ts *testscript.TestScript, _ bool, _ []string) {
+	if code := state(ts).server.stop(); code != 0 {
+		ts.Fatalf("the server ended with exit code %d:\n%s", code, state(ts).server.log.String())
+	}
+}
+
+func cmdRestart(ts *testscript.TestScript, _ bool, _ []string) { state(ts).server.start() }
+
+func cmdUpstream(ts *testscript.TestScript, _ bool, args []string) {
+	var packages []npmPackage
+	for _, a := range args {
+		spec, deps, _ := strings.Cut(a, ":")
+		at := strings.LastIndexByte(spec, '@')
+		p := npmPackage{Name: spec[:at], Version: spec[at+1:], Files: map[string]string{"index.js": "module.exports = " + fmt.Sprintf("%q", spec)}}
+		if deps != "" {
+			at := strings.LastIndexByte(deps, '@')
+			p.Manifest = map[string]any{"dependencies": map[string]string{deps[:at]: deps[at+1:]}}
+		}
+		packages = append(packages, p)
+	}
+	st := state(ts)
+	st.upstream = newNPMRegistry(scriptTB{ts: ts}, packages...)
+	ts.Setenv("UPSTREAM", st.upstream.URL+"/")
+}
+
+func cmdUpstreamDown(ts *testscript.TestScript, _ bool, _ []string) { state(ts).upstream.setDown(true) }
+func cmdUpstreamUp(ts *testscript.TestScript, _ bool, _ []string)   { state(ts).upstream.setDown(false) }
+
+func cmdUpstreamCount(ts *testscript.TestScript, neg bool, args []string) {
+	got := fmt.Sprint(state(ts).upstream.count(args[1]))
+	if (got == args[0]) == neg {
+		ts.Fatalf("the upstream got %s requests with %q, want %s", got, args[1], args[0])
+	}
+}
+
+func cmdNpmrc(ts *testscript.TestScript, _ bool, args []string) {
+	s := state(ts).server
+	domain, repo, _ := strings.Cut(args[0], "/")
+	base := s.base("npm", domain, repo)
+	token := s.token(domain)
+	ts.Setenv("TOKEN", token)
+	text := fmt.Sprintf("registry=%s\n%s:_authToken=%s\ncache=%s\n", base, strings.TrimPrefix(base, "http:"), token, ts.MkAbs(".npm-cache-"+repo))
+	dir := ts.Getenv("HOME")
+	if len(args) > 1 {
+		dir = ts.MkAbs(args[1])
+	}
+	ts.Check(os.WriteFile(filepath.Join(dir, ".npmrc"), []byte(text), 0o600))
+}
+
+func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
