@@ -15,7 +15,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/codeartifact"
@@ -260,5 +259,3 @@ func tail(s string, n int) string {
 	}
 	return s
 }
-
-var _ = time.Second
