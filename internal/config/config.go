@@ -65,6 +65,7 @@ type Memory struct {
 	Limit     Size `key:"limit" default:"256MiB" check:"min:64MiB" allowed:"a size of at least 64MiB" help:"Soft limit of the process's memory: the collector works harder near it. GOMEMLIMIT wins over it."`
 	GCPercent int  `key:"gc_percent" default:"50" check:"min:10" allowed:"at least 10" help:"How much garbage, in percent of live memory, may gather before it is collected. GOGC wins over it."`
 	Documents Size `key:"documents" default:"48MiB" check:"min:1MiB" allowed:"a size of at least 1MiB" help:"Memory for rendered index documents."`
+	Assets    Size `key:"assets" default:"16MiB" allowed:"a size" help:"Memory for small assets, 64 KiB and less, that are asked for often. 0 keeps none."`
 }
 
 // Disk is when the disk counts as low (reliability.md R21).

@@ -99,6 +99,7 @@ func Build(ctx context.Context, c *config.Config, o Options) (s *Server, err err
 	if err != nil {
 		return s, err
 	}
+	s.store.Vault.KeepSmall(int64(c.Memory.Assets))
 	s.Fresh = s.store.Fresh
 	if err := s.store.bootstrap(ctx, c.Region, s.URL); err != nil {
 		return s, err

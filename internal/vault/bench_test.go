@@ -107,3 +107,23 @@ func BenchmarkSealUnseal(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkOpenReadSmall is BenchmarkOpenRead of a blob that the vault keeps in memory.
+func BenchmarkOpenReadSmall(b *testing.B) {
+	h := fileHouse(b)
+	h.KeepSmall(1 << 20)
+	ref := h.keep(b, h.domain, bytesOf(10<<10))
+	buf := make([]byte, 32<<10)
+	b.ReportAllocs()
+	b.SetBytes(10 << 10)
+	for b.Loop() {
+		c, err := h.Open(b.Context(), h.domain, ref)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if n, _ := c.ReadAt(buf, 0); n != 10<<10 {
+			b.Fatal(n)
+		}
+		_ = c.Close() // of bytes in memory
+	}
+}

@@ -20,6 +20,7 @@ var ErrDamaged = errors.New("vault: damaged")
 type Vault struct {
 	store   blob.Store
 	keysets *keysets
+	small   smallBlobs
 }
 
 // New makes a vault over a blob store and a key provider.
@@ -63,11 +64,19 @@ func (v *Vault) Unseal(ctx context.Context, k packhouse.KeyRef, aad string, seal
 }
 
 // Open gives random access to a kept blob's plain bytes. A chunk that fails to
-// authenticate makes ReadAt fail with ErrDamaged, before any byte of it is given.
-// The caller closes what it gets.
+// authenticate makes ReadAt fail with ErrDamaged, before any byte of it is given; of a
+// small blob that KeepSmall concerns, Open itself. The caller closes what it gets.
 // Errors: blob.ErrNotFound if the object is gone; ErrDamaged if k or r are not those
 // under which it was kept or its length is wrong; keys.ErrUnknownKey.
 func (v *Vault) Open(ctx context.Context, k packhouse.KeyRef, r packhouse.BlobRef) (Content, error) {
+	if c, took, err := v.small.openSmall(ctx, k, r, v.openSealed); took {
+		return c, err
+	}
+	return v.openSealed(ctx, k, r)
+}
+
+// openSealed opens a blob where it is stored.
+func (v *Vault) openSealed(ctx context.Context, k packhouse.KeyRef, r packhouse.BlobRef) (Content, error) {
 	ks, err := v.keysets.get(ctx, k)
 	if err != nil {
 		return nil, fmt.Errorf("open blob %s: %w", r.Digest, err)
@@ -101,7 +110,7 @@ func (v *Vault) Remove(ctx context.Context, r packhouse.BlobRef) error {
 // follows an answer (R2 step 3). Errors: as of Open; ErrDamaged if the bytes do not
 // have the digest of r.
 func (v *Vault) CompleteHashes(ctx context.Context, k packhouse.KeyRef, r packhouse.BlobRef) (packhouse.Hashes, error) {
-	c, err := v.Open(ctx, k, r)
+	c, err := v.openSealed(ctx, k, r)
 	if err != nil {
 		return packhouse.Hashes{}, fmt.Errorf("hash: %w", err)
 	}
