@@ -2,12 +2,14 @@ package archive
 
 import (
 	"archive/tar"
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -24,12 +26,13 @@ import (
 func WalkTarGz(ctx context.Context, r io.ReaderAt, size int64, o Options, visit func(*Entry) error) error {
 	limits := o.Limits.withDefaults()
 	source := &sourceReader{r: io.NewSectionReader(r, 0, size)}
-	gz, err := gzip.NewReader(source)
-	if err != nil {
+	in := inflaters.Get().(*inflater)
+	defer in.release()
+	in.buffered.Reset(source)
+	if err := in.gz.Reset(in.buffered); err != nil {
 		return source.explain(corrupt("file is not gzip-compressed", err))
 	}
-	defer func() { _ = gz.Close() }() // frees buffers; the checksum was compared at EOF
-	bounded := &boundedReader{ctx: ctx, r: gz, limits: limits, left: limits.inflatedMax(size)}
+	bounded := &boundedReader{ctx: ctx, r: &in.gz, limits: limits, left: limits.inflatedMax(size)}
 	w := &tarWalk{tr: tar.NewReader(bounded), limits: limits, tolerate: o.Tolerate, seen: map[nameSum]struct{}{}}
 	if err := w.run(visit); err != nil {
 		if errors.Is(err, ErrStop) {
@@ -37,7 +40,23 @@ func WalkTarGz(ctx context.Context, r io.ReaderAt, size int64, o Options, visit 
 		}
 		return source.explain(err)
 	}
-	return source.explain(w.checkTail(bounded))
+	return source.explain(w.checkTail(bounded, in.tail[:]))
+}
+
+// inflater is what one walk needs of memory, kept for the next one.
+type inflater struct {
+	gz       gzip.Reader
+	buffered *bufio.Reader
+	tail     [4 << 10]byte
+}
+
+var inflaters = sync.Pool{New: func() any { return &inflater{buffered: bufio.NewReaderSize(nil, 8<<10)} }}
+
+// release gives the memory back. The reader is not closed: its checksum was compared at
+// the stream's end, and its buffers serve the next walk.
+func (in *inflater) release() {
+	in.buffered.Reset(nil) // lets go of the archive
+	inflaters.Put(in)
 }
 
 // nameSum stands for a name: 100,000 names of 1 KiB would be 100 MiB.
@@ -170,8 +189,7 @@ func badName(name string) string {
 
 // checkTail reads what follows the end of the tar archive. Padding is common; anything
 // else is bytes that one reader sees and another does not.
-func (w *tarWalk) checkTail(r io.Reader) error {
-	buf := make([]byte, 32<<10)
+func (w *tarWalk) checkTail(r io.Reader, buf []byte) error {
 	for {
 		n, err := r.Read(buf)
 		for _, b := range buf[:n] {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/packhouse/packhouse"
 	"github.com/packhouse/packhouse/internal/format"
@@ -13,6 +14,8 @@ import (
 
 // copyBuffer is the size in bytes of the pieces in which a body is read.
 const copyBuffer = 64 << 10
+
+var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 
 // staged is an asset in staging, bound to the domain whose keyset sealed it.
 type staged struct {
@@ -38,7 +41,9 @@ func (s *Service) Stage(ctx context.Context, who packhouse.Principal, pkg packho
 	if err != nil {
 		return nil, storeError("stage asset", err)
 	}
-	if _, err := io.CopyBuffer(onlyWriter{st}, onlyReader{r}, make([]byte, copyBuffer)); err != nil {
+	buf := copyBuffers.Get().(*[copyBuffer]byte)
+	defer copyBuffers.Put(buf)
+	if _, err := io.CopyBuffer(onlyWriter{st}, onlyReader{r}, buf[:]); err != nil {
 		st.Discard()
 		return nil, bodyError(err)
 	}

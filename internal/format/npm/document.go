@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/packhouse/packhouse"
@@ -18,6 +19,8 @@ const maxMetadata = 4 << 20
 // attachmentPath is how deep the attachments' data lies: _attachments, file name, data.
 const attachmentPath = 3
 
+var documentReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 64<<10) }}
+
 // splitDocument reads a publish document once and in bounded memory. It hands the text
 // of each `_attachments.{name}.data` to sink while it arrives, wherever the key stands
 // (Yarn 4 sends _attachments before name), and returns the document with these strings
@@ -28,7 +31,13 @@ const attachmentPath = 3
 //
 // Errors: TooLarge "metadata_too_large"; Invalid "invalid_document"; r's and sink's own.
 func splitDocument(r io.Reader, sink func(name string, data io.Reader) error) ([]byte, error) {
-	s := splitter{r: bufio.NewReaderSize(r, 64<<10), sink: sink}
+	buffered := documentReaders.Get().(*bufio.Reader)
+	buffered.Reset(r)
+	defer func() {
+		buffered.Reset(nil) // lets go of the request
+		documentReaders.Put(buffered)
+	}()
+	s := splitter{r: buffered, sink: sink}
 	for {
 		c, err := s.r.ReadByte()
 		if errors.Is(err, io.EOF) {
