@@ -37,7 +37,7 @@ func (f Format) canonicalFull(full string) (packhouse.PackageName, error) {
 		return f.Canonical("", full)
 	}
 	scope, name, ok := strings.Cut(full[1:], "/")
-	if !ok || scope == "" {
+	if !ok || scope == "" || scope[0] == '@' { // which Canonical would take for the scope's own
 		return packhouse.PackageName{}, packhouse.Invalidf("invalid_name", "a scoped package name has the form @scope/name")
 	}
 	return f.Canonical(scope, name)
