@@ -26,12 +26,17 @@ const (
 	ChangeVersionOverlay      ChangeKind = "version.overlay"
 	ChangeVersionDisposed     ChangeKind = "version.disposed"
 	ChangeVersionDeleted      ChangeKind = "version.deleted"
+	ChangeUpstreamChanged     ChangeKind = "upstream-changed"
 	ChangeTagSet              ChangeKind = "tag.set"
 	ChangeTagRemoved          ChangeKind = "tag.removed"
 	ChangeResourceTagsChanged ChangeKind = "resource.tags"
 	ChangePrincipalCreated    ChangeKind = "principal.created"
 	ChangePolicyChanged       ChangeKind = "policy.changed"
 	ChangeKeyChanged          ChangeKind = "credential.changed"
+	ChangeSignedIn            ChangeKind = "principal.signed-in"
+	ChangeSignedOut           ChangeKind = "principal.signed-out"
+	ChangeTokenCreated        ChangeKind = "token.created"
+	ChangeTokenRevoked        ChangeKind = "token.revoked"
 )
 
 // Change is one row of the append-only ledger, written in the transaction that made

@@ -46,6 +46,7 @@ type Error struct {
 	Resource   string        // type of the thing it is about: "domain", "repository", "package", "package-version", "asset"; may be ""
 	ResourceID string        // its name; may be ""
 	Message    string        // safe for the caller; one sentence
+	Near       string        // for NotFound: the name of a thing of the same type that was probably meant, as users write it; "" for none
 	RetryAfter time.Duration // for Throttled and Unavailable; 0 for unknown
 	Err        error         // cause; logged, never sent
 }

@@ -41,9 +41,22 @@ func (p Principal) IsAnonymous() bool { return p.ID == 0 }
 
 // Scope is what a credential is limited to, on top of its principal's rights.
 type Scope struct {
-	Domain   DomainRef // only this domain, where Name is set (a registry token)
-	ReadOnly bool      // only reading actions
+	Domain       DomainRef // only this domain, where Name is set (a registry token)
+	ReadOnly     bool      // only reading actions
+	SecondFactor SecondFactor
 }
+
+// SecondFactor says what a credential still owes of its principal's second factor, and
+// what the request has proved of it. The engine decides what follows.
+type SecondFactor uint8
+
+// The states of the second factor.
+const (
+	FactorNone    SecondFactor = iota // the principal has none, or the credential needs none
+	FactorOwed                        // needed for writing, not given
+	FactorRefused                     // given, and wrong or used before
+	FactorProved                      // given, and right
+)
 
 // Action is a policy action, spelled "service:Name".
 type Action string

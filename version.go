@@ -96,6 +96,7 @@ type Facts struct {
 	SourceRepository string       `json:"sourceRepository,omitempty"`
 	Licenses         []License    `json:"licenses,omitempty"`
 	Keywords         []string     `json:"keywords,omitempty"`
+	Authors          []string     `json:"authors,omitempty"` // names and addresses of people, for searching
 	Dependencies     []Dependency `json:"dependencies,omitempty"`
 	Readme           string       `json:"readme,omitempty"`   // as stored, at most MaxReadme bytes; "" for none
 	Warnings         []string     `json:"warnings,omitempty"` // what the format noticed and let pass

@@ -18,17 +18,29 @@ import (
 //	server-restart     start it again on the same data and address
 //	upstream pkg...    start a public npm registry with packages name@version[:dep@range];
 //	                   sets $UPSTREAM
+//	upstream-signed pkg...   upstream with signatures, attestations and audits
+//	upstream-heard N text    N questions of audits contained the text
 //	upstream-down, upstream-up
 //	upstream-count N text    N requests so far contained the text
+//	publish-provenance domain/repo name@version status [about name@version] [tampered] [huge]
+//	                   publish with a provenance, which may be of something else
 //	npmrc domain/repo [dir]  write the .npmrc of a fresh home for the repository; sets $TOKEN
 //
-// aws, npm and packhouse run as commands of their own (exec aws …).
+// aws, npm and packhouse run as commands of their own (exec aws …), and where they are
+// installed npm-8, npm-10 and pnpm-10.
 func TestScripts(t *testing.T) {
 	awsPath := client(t, "PACKHOUSE_AWS", "aws")
 	npmPath := client(t, "", "npm")
 	current := os.Getenv("PACKHOUSE_NPM_CURRENT")
 	if current == "" {
 		current = npmPath
+	}
+	// Further clients, by the variable with their path, which scripts see too.
+	further := map[string]string{"npm-8": "PACKHOUSE_NPM_8", "npm-10": "PACKHOUSE_NPM_10", "pnpm-10": "PACKHOUSE_PNPM_10"}
+	for name, variable := range further {
+		if os.Getenv(variable) == "" && os.Getenv("PACKHOUSE_REQUIRE_CLIENTS") == "1" {
+			t.Fatalf("%s is required here and not installed; run scripts/clients.sh", name)
+		}
 	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -47,6 +59,17 @@ func TestScripts(t *testing.T) {
 					return err
 				}
 			}
+			e.Setenv("PACKHOUSE_NPM_CURRENT", current)
+			for name, variable := range further {
+				target := os.Getenv(variable)
+				if target == "" {
+					continue
+				}
+				e.Setenv(variable, target)
+				if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\nexec "+shellQuote(target)+` "$@"`+"\n"), 0o755); err != nil {
+					return err
+				}
+			}
 			e.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 			e.Setenv("HOME", home)
 			e.Setenv("AWS_PAGER", "")
@@ -62,6 +85,8 @@ func TestScripts(t *testing.T) {
 			"serve": cmdServe, "server-kill": cmdKill, "server-stop": cmdStop, "server-restart": cmdRestart,
 			"upstream": cmdUpstream, "upstream-down": cmdUpstreamDown, "upstream-up": cmdUpstreamUp,
 			"upstream-count": cmdUpstreamCount, "npmrc": cmdNpmrc,
+			"browser": cmdBrowser, "otp": cmdOTP, "hidden": cmdHidden,
+			"upstream-signed": cmdUpstreamSigned, "upstream-heard": cmdUpstreamHeard, "publish-provenance": cmdPublishProvenance,
 		},
 	})
 }
@@ -77,6 +102,7 @@ type scriptState struct {
 	t        fatalT
 	server   *server
 	upstream *npmRegistry
+	signed   *signedRegistry // upstream, where it vouches for its packages
 }
 
 func state(ts *testscript.TestScript) *scriptState { return ts.Value(stateKey{}).(*scriptState) }

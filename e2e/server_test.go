@@ -28,6 +28,7 @@ type server struct {
 	t       testing.TB
 	dataDir string
 	args    []string
+	under   []string // a program and its arguments that run the server; empty for none
 	URL     string
 	addr    string // host:port, kept over restarts
 
@@ -69,9 +70,7 @@ var listening = regexp.MustCompile(`http://(127\.0\.0\.1:[1-9][0-9]*)`)
 // start starts the process and waits until it is ready.
 func (s *server) start() {
 	s.t.Helper()
-	s.cmd = exec.Command(binary, append([]string{"serve", "--data-dir", s.dataDir, "--listen", s.addr}, s.args...)...)
-	// How full the machine that runs the tests is must not decide them.
-	s.cmd.Env = append(serverEnv(), "PACKHOUSE_DISK_LOW_PERCENT=0", "PACKHOUSE_DISK_LOW_BYTES=16MiB")
+	s.cmd = s.command()
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
 		s.t.Fatal(err)
@@ -115,6 +114,15 @@ func (s *server) start() {
 	})
 }
 
+// command is the process that start runs.
+func (s *server) command() *exec.Cmd {
+	line := append(append([]string(nil), s.under...), binary, "serve", "--data-dir", s.dataDir, "--listen", s.addr)
+	cmd := exec.Command(line[0], append(line[1:], s.args...)...)
+	// How full the machine that runs the tests is must not decide them.
+	cmd.Env = append(serverEnv(), "PACKHOUSE_DISK_LOW_PERCENT=0", "PACKHOUSE_DISK_LOW_BYTES=16MiB")
+	return cmd
+}
+
 // serverEnv is the environment of a server: the test's own without what would point the
 // server or a client at anything.
 func serverEnv() []string {
@@ -127,12 +135,21 @@ func serverEnv() []string {
 	return env
 }
 
+// inside is a path in the data directory as the server's mount namespace has it.
+func (s *server) inside(parts ...string) string {
+	path := filepath.Join(append([]string{s.dataDir}, parts...)...)
+	if len(s.under) == 0 || s.cmd == nil {
+		return path
+	}
+	return fmt.Sprintf("/proc/%d/root%s", s.cmd.Process.Pid, path)
+}
+
 // noSecrets fails the test if the server wrote a token, or the administrator's secret,
 // into its log (reliability.md S38). Every server of these tests is looked at.
 func (s *server) noSecrets() {
 	s.t.Helper()
 	log := s.log.String()
-	if b, err := os.ReadFile(filepath.Join(s.dataDir, "aws", "credentials")); err == nil {
+	if b, err := os.ReadFile(s.inside("aws", "credentials")); err == nil {
 		if _, secret := parseProfile(b); secret != "" && strings.Contains(log, secret) {
 			s.t.Errorf("the administrator's secret stands in the log")
 		}
@@ -168,7 +185,7 @@ func (s *server) stop() int {
 // profile reads the credentials that the first start wrote.
 func (s *server) profile() (keyID, secret string) {
 	s.t.Helper()
-	b, err := os.ReadFile(filepath.Join(s.dataDir, "aws", "credentials"))
+	b, err := os.ReadFile(s.inside("aws", "credentials"))
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ export PACKHOUSE_REQUIRE_CLIENTS=1
 step() { printf '\n== %s\n' "$*"; }
 
 step "build"
-CGO_ENABLED=0 go build -trimpath -o bin/packhouse ./cmd/packhouse
+CGO_ENABLED=0 go build -trimpath -ldflags=-s -o bin/packhouse ./cmd/packhouse
 
 step "lint"
 scripts/lint.sh

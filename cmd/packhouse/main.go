@@ -52,7 +52,8 @@ func newRoot() *cobra.Command {
 	})
 	root.AddCommand(
 		newServe(), newQuickstart(), newLogin(), newLogout(), newEnv(),
-		newUser(), newToken(), newKey(), newConnections(),
+		newUser(), newToken(), newKey(), newConnections(), newReadOnly(),
+		newVerifyUpstream(), newSigning(),
 		newConfig(), newDoctor(), newVersion())
 	return root
 }

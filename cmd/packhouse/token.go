@@ -27,6 +27,7 @@ func newTokenCreate() *cobra.Command {
 	}
 	user := cmd.Flags().String("user", server.AdminName, "whose token")
 	readOnly := cmd.Flags().Bool("read-only", false, "the token may only read")
+	automation := cmd.Flags().Bool("automation", false, "the token is for a machine: it needs no second factor")
 	expires := cmd.Flags().Duration("expires", 0, "how long it lasts, such as 720h; 0 for ever")
 	settingFlags(cmd, "data-dir")
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
@@ -38,11 +39,16 @@ func newTokenCreate() *cobra.Command {
 			return err
 		}
 		defer closing(s, &err)
+		kind := identity.TokenPerson
+		if *automation {
+			kind = identity.TokenAutomation
+		}
 		var end time.Time
 		if *expires > 0 {
 			end = time.Now().UTC().Add(*expires)
 		}
-		token, err := identity.CreateToken(cmd.Context(), s.Catalog, packhouse.Principal{}, s.Account, *user, args[0], *readOnly, end)
+		token, err := identity.CreateToken(cmd.Context(), s.Catalog, packhouse.Principal{}, s.Account, *user,
+			identity.NewToken{Name: args[0], Kind: kind, ReadOnly: *readOnly, Expires: end})
 		if err != nil {
 			return err
 		}

@@ -17,7 +17,7 @@ import (
 )
 
 func newUser() *cobra.Command {
-	return group("user", "Create and list users", newUserCreate(), newUserList())
+	return group("user", "Create and list users, set their passwords", newUserCreate(), newUserList(), newUserPassword(), newUserOTP())
 }
 
 func newUserCreate() *cobra.Command {

@@ -101,7 +101,7 @@ var webAddress = regexp.MustCompile(`https?://[^\s"'\x60<>()\[\]{}\\|,;%$*]+`)
 // reserved for examples, this project's own, and the documents that the code cites.
 func hostAllowed(host string) bool {
 	for _, reserved := range []string{"localhost", "example", "test", "invalid", "example.com", "example.org", "example.net",
-		"www.apache.org", "github.com", "amazonaws.com", "on.aws", "json-schema.org", "semver.org", "spdx.org"} {
+		"www.apache.org", "github.com", "amazonaws.com", "on.aws", "json-schema.org", "semver.org", "spdx.org", "slsa.dev", "in-toto.io"} {
 		if host == reserved || strings.HasSuffix(host, "."+reserved) {
 			return true
 		}

@@ -4,10 +4,11 @@ import (
 	"archive/tar"
 	"bufio"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -21,9 +22,18 @@ import (
 // absolute, climb, repeat or hold control characters, and bytes behind the archive's
 // end are oddities.
 //
+// Only a few archives are walked at the same time, because a hostile one may take
+// megabytes and seconds; the others wait their turn.
+//
 // Errors: *Error; ctx's; what r or visit returned.
 // Source: reliability.md S25, A8.
 func WalkTarGz(ctx context.Context, r io.ReaderAt, size int64, o Options, visit func(*Entry) error) error {
+	select {
+	case walks <- struct{}{}:
+		defer func() { <-walks }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	limits := o.Limits.withDefaults()
 	source := &sourceReader{r: io.NewSectionReader(r, 0, size)}
 	in := inflaters.Get().(*inflater)
@@ -33,7 +43,7 @@ func WalkTarGz(ctx context.Context, r io.ReaderAt, size int64, o Options, visit 
 		return source.explain(corrupt("file is not gzip-compressed", err))
 	}
 	bounded := &boundedReader{ctx: ctx, r: &in.gz, limits: limits, left: limits.inflatedMax(size)}
-	w := &tarWalk{tr: tar.NewReader(bounded), limits: limits, tolerate: o.Tolerate, seen: map[nameSum]struct{}{}}
+	w := &tarWalk{tr: tar.NewReader(bounded), limits: limits, tolerate: o.Tolerate, names: maphash.MakeSeed(), seen: map[uint64]struct{}{}}
 	if err := w.run(visit); err != nil {
 		if errors.Is(err, ErrStop) {
 			return nil
@@ -42,6 +52,9 @@ func WalkTarGz(ctx context.Context, r io.ReaderAt, size int64, o Options, visit 
 	}
 	return source.explain(w.checkTail(bounded, in.tail[:]))
 }
+
+// walks has a place for each walk that may run. More would not be faster, only larger.
+var walks = make(chan struct{}, max(4, runtime.GOMAXPROCS(0)))
 
 // inflater is what one walk needs of memory, kept for the next one.
 type inflater struct {
@@ -59,14 +72,14 @@ func (in *inflater) release() {
 	inflaters.Put(in)
 }
 
-// nameSum stands for a name: 100,000 names of 1 KiB would be 100 MiB.
-type nameSum [sha256.Size]byte
-
 type tarWalk struct {
 	tr       *tar.Reader
 	limits   Limits
 	tolerate func(*Error)
-	seen     map[nameSum]struct{}
+	// seen holds 64 bits for each name, under a seed that nobody outside knows: 100,000
+	// names of 1 KiB would be 100 MiB.
+	seen  map[uint64]struct{}
+	names maphash.Seed
 }
 
 func (w *tarWalk) run(visit func(*Entry) error) error {
@@ -136,7 +149,7 @@ func (w *tarWalk) entry(h *tar.Header) (*Entry, *Error) {
 	if reason := badName(name); reason != "" {
 		return nil, odd(h.Name, reason)
 	}
-	sum := sha256.Sum256([]byte(name))
+	sum := maphash.String(w.names, name)
 	if _, twice := w.seen[sum]; twice {
 		if dir {
 			return nil, nil // a directory twice misleads nobody

@@ -50,7 +50,7 @@ func (s *Set) Decide(q Request) Decision {
 	switch {
 	case q.Who.IsAnonymous(), q.Who.Account == "":
 		return Decision{Why: whyNobody}
-	case q.Who.Scope.ReadOnly && !reading(q.Action):
+	case q.Who.Scope.ReadOnly && !Reading(q.Action):
 		return Decision{Why: whyReadOnly}
 	case q.Who.Scope.Domain != (packhouse.DomainRef{}) && !inDomain(&q, q.Who.Scope.Domain):
 		return Decision{Why: whyOtherDomain}
@@ -136,9 +136,9 @@ func ownAccount(q *Request) bool {
 	return q.Who.Account == owner || q.Who.Account == q.Admin
 }
 
-// reading reports whether a read-only credential may do the action: what the managed
+// Reading reports whether a read-only credential may do the action: what the managed
 // policy ReadOnlyAccess lists.
-func reading(a packhouse.Action) bool {
+func Reading(a packhouse.Action) bool {
 	name, ok := strings.CutPrefix(string(a), "codeartifact:")
 	if !ok {
 		return a == packhouse.ActionGetServiceBearerToken

@@ -1,6 +1,7 @@
 package catalog_test
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"sync/atomic"
@@ -52,7 +53,8 @@ func publish(b *testing.B, tx *catalog.Tx, d catalog.DomainRow, repo int64, name
 		return err
 	}
 	r, err := tx.EnsureRevision(ctx, catalog.Revision{Domain: d.Key, Name: fmt.Sprintf("%044d", n), Format: "npm",
-		Facts:  packhouse.Facts{Manifest: make([]byte, 800), Fragment: make([]byte, 900), FragmentVersion: 1, Readme: "read me"},
+		Facts: packhouse.Facts{Manifest: make([]byte, 800), Fragment: make([]byte, 900), FragmentVersion: 1, Readme: "read me",
+			Summary: "Reads small stones from a river and sorts them by weight", Keywords: []string{"stone", "river", "sort"}},
 		Assets: []catalog.RevisionAsset{{Name: "f.tgz", BlobID: blob.ID}}})
 	if err != nil {
 		return err
@@ -72,16 +74,26 @@ func publish(b *testing.B, tx *catalog.Tx, d catalog.DomainRow, repo int64, name
 	return tx.Record(ctx, packhouse.Change{Kind: packhouse.ChangeVersionPublished, DomainID: d.ID, RepoID: repo, Package: name, Sequence: seq})
 }
 
+// BenchmarkPublish publishes versions of 100 packages, or a package each time.
 func BenchmarkPublish(b *testing.B) {
-	for _, writers := range []int{1, 8} {
-		b.Run(fmt.Sprint(writers, " writers"), func(b *testing.B) {
+	for _, bb := range []struct {
+		name     string
+		writers  int
+		packages int64
+	}{
+		{"1 writers", 1, 100},
+		{"8 writers", 8, 100},
+		{"8 writers, new packages", 8, 1 << 40},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			writers := bb.writers
 			db, d, repo := benchDB(b)
 			var n atomic.Int64
 			b.ReportAllocs()
 			b.SetParallelism(max(1, writers/2)) // times GOMAXPROCS, 2 on the reference machine
 			run := func() error {
 				i := n.Add(1)
-				name := packhouse.PackageName{Format: "npm", Name: fmt.Sprint("p", i%100)}
+				name := packhouse.PackageName{Format: "npm", Name: fmt.Sprint("p", i%bb.packages)}
 				return db.Update(b.Context(), func(tx *catalog.Tx) error { return publish(b, tx, d, repo, name, i) })
 			}
 			if writers == 1 {
@@ -148,4 +160,72 @@ func BenchmarkOpen(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkLists reads the first page of a list, a page in its middle, and a page of
+// search hits, of repositories of different sizes: none of them may cost more in a large
+// one.
+func BenchmarkLists(b *testing.B) {
+	for _, size := range []int{1_000, 10_000, 100_000} {
+		db, d, repo := benchDB(b)
+		ctx := b.Context()
+		for from := 0; from < size; from += 500 {
+			err := db.Update(ctx, func(tx *catalog.Tx) error {
+				for i := from; i < from+500; i++ {
+					if err := publish(b, tx, d, repo, packhouse.PackageName{Format: "npm", Name: fmt.Sprintf("stone-%06d", i)}, int64(i)); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+		middle := fmt.Sprintf("3:npm0:12:stone-%06d", size/2)
+		for _, bb := range []struct {
+			name string
+			read func(tx *catalog.Tx) error
+		}{
+			{"first page", func(tx *catalog.Tx) error {
+				_, _, err := tx.Packages(ctx, catalog.PackageFilter{RepoID: repo, Limit: 100})
+				return err
+			}},
+			{"middle page", func(tx *catalog.Tx) error {
+				_, _, err := tx.Packages(ctx, catalog.PackageFilter{RepoID: repo, After: middle, Limit: 100})
+				return err
+			}},
+			{"search, a word of all names", func(tx *catalog.Tx) error { return searchPage(b, tx, d.ID, repo, "stone") }},
+			{"search, a word of one", func(tx *catalog.Tx) error { return searchPage(b, tx, d.ID, repo, fmt.Sprintf("%06d", size/2)) }},
+			{"search, two words of all", func(tx *catalog.Tx) error { return searchPage(b, tx, d.ID, repo, "stone", "river") }},
+		} {
+			b.Run(fmt.Sprintf("%s of %d", bb.name, size), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					if err := db.View(ctx, bb.read); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// searchPage finds 20 packages and what describes them, as the engine does for facts that
+// it has read before.
+func searchPage(b *testing.B, tx *catalog.Tx, domainID, repo int64, words ...string) error {
+	s := catalog.Search{DomainID: domainID, RepoIDs: []int64{repo}, Format: "npm", Batch: 21}
+	for _, w := range words {
+		s.Wanted = append(s.Wanted, catalog.Wanted{Field: catalog.SearchText, Any: []string{w}})
+	}
+	found := 0
+	_, err := tx.Search(b.Context(), s, func(m []catalog.Match) (bool, error) {
+		listed, err := tx.Listed(b.Context(), m, s.RepoIDs)
+		found += len(listed)
+		return found < 21, err
+	})
+	if err == nil && found == 0 {
+		err = errors.New("nothing found")
+	}
+	return err
 }

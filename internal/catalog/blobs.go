@@ -112,21 +112,20 @@ func (tx *Tx) UseBlob(ctx context.Context, b BlobRow) (row BlobRow, kept bool, e
 
 func (tx *Tx) insertBlob(ctx context.Context, b BlobRow) (row BlobRow, kept bool, err error) {
 	const q = `INSERT INTO blobs (domain_id, sha256, size, md5, sha1, sha512, hashed, generation, object, state, unreferenced_since, wrapped_key, key_id, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'live', $10, $11, $12, $10) ON CONFLICT DO NOTHING RETURNING id`
-	next, err := tx.NextGeneration(ctx, b.DomainID, b.Digest)
-	if err != nil {
-		return BlobRow{}, false, err
-	}
+		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, 'live', $10, $11, $12, $10
+		WHERE NOT EXISTS (SELECT 1 FROM blobs g WHERE g.domain_id = $1 AND g.sha256 = $2 AND g.generation >= $8) ON CONFLICT DO NOTHING RETURNING id`
 	if b.Generation == 0 {
-		b.Generation = next
-	}
-	if b.Generation < next {
-		return BlobRow{}, false, ErrGeneration
+		if b.Generation, err = tx.NextGeneration(ctx, b.DomainID, b.Digest); err != nil {
+			return BlobRow{}, false, err
+		}
 	}
 	b.Hashes.SHA256, b.State = b.Digest.Hex(), BlobLive
 	h := b.Hashes
 	b.ID, err = tx.insert(ctx, q, b.DomainID, b.Digest[:], b.Size, unhex(h.MD5), unhex(h.SHA1), unhex(h.SHA512), flag(h.Complete()),
 		b.Generation, b.Object, micros(tx.db.now()), b.WrappedKey, b.KeyID)
+	if errors.Is(err, ErrExists) {
+		err = ErrGeneration
+	}
 	return b, err == nil, err
 }
 

@@ -19,6 +19,8 @@ var (
 	ErrNotFound = errors.New("catalog: not found")
 	// ErrExists tells that a live row has the coordinates already.
 	ErrExists = errors.New("catalog: exists")
+	// ErrFull tells that as many rows as allowed are there.
+	ErrFull = errors.New("catalog: full")
 	// ErrExhausted tells that an identity key passed 2^31.
 	ErrExhausted = errors.New("catalog: identifiers exhausted")
 	// ErrGeneration tells that a blob was sealed for a generation that another row of
@@ -38,6 +40,9 @@ var (
 type Sealer interface {
 	Seal(ctx context.Context, key packhouse.KeyRef, aad string, plain []byte) ([]byte, error)
 	Unseal(ctx context.Context, key packhouse.KeyRef, aad string, sealed []byte) ([]byte, error)
+	// Blind returns a keyed hash of a text, at least 16 bytes: what a column holds that
+	// is searched by whole values and must not be read.
+	Blind(ctx context.Context, key packhouse.KeyRef, text string) ([]byte, error)
 }
 
 // Options are what Open needs.
@@ -65,6 +70,8 @@ type DB struct {
 	replays    sweeper
 
 	keys sync.Map // domain id to packhouse.KeyRef, from committed rows only
+
+	refusal atomic.Pointer[error] // of updates; nil for none
 
 	mu      sync.RWMutex // guards closed against running.Add
 	closed  bool
@@ -138,14 +145,27 @@ func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
 // Update runs fn in a write transaction and returns once it is durable. Waiting
 // updates are committed together; an fn that fails undoes only its own writes. fn may
 // run again, so it has no effects outside. Errors: what fn returns, ErrInDoubt,
-// Unavailable "catalog_busy", DiskLow "disk_full". Only after ErrInDoubt may anything
+// Unavailable "catalog_busy", DiskLow "disk_full", what Refuse was told. Only after ErrInDoubt may anything
 // have been written.
 func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 	if err := db.enter(); err != nil {
 		return err
 	}
 	defer db.running.Done()
+	if why := db.refusal.Load(); why != nil {
+		return *why
+	}
 	return db.engine.update(ctx, fn)
+}
+
+// Refuse makes every later Update return why, and nothing else; nil ends that. Updates
+// that run already finish.
+func (db *DB) Refuse(why error) {
+	if why == nil {
+		db.refusal.Store(nil)
+		return
+	}
+	db.refusal.Store(&why)
 }
 
 func (db *DB) enter() error {
@@ -175,6 +195,12 @@ func (db *DB) Ping(ctx context.Context) error {
 func busy(cause error) error {
 	return &packhouse.Error{Kind: packhouse.KindUnavailable, Reason: "catalog_busy", RetryAfter: time.Second,
 		Message: "the server is busy, please try again", Err: cause}
+}
+
+// failing is what callers get when the database's disk fails (reliability.md R4).
+func failing(cause error) error {
+	return &packhouse.Error{Kind: packhouse.KindUnavailable, Reason: "store_failing", RetryAfter: time.Minute,
+		Message: "the server's disk fails at the moment", Err: cause}
 }
 
 // full is what callers get when the database's disk has no room left (reliability.md

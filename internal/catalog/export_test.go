@@ -10,7 +10,16 @@ import (
 // Explain runs fn in a read transaction and returns the plan of every query that it
 // made, in the engine's own words.
 func Explain(ctx context.Context, db *DB, fn func(*Tx) error) (plans []string, err error) {
-	err = db.View(ctx, func(tx *Tx) error {
+	return explain(ctx, db, db.View, fn)
+}
+
+// ExplainWrite is Explain for a transaction that writes.
+func ExplainWrite(ctx context.Context, db *DB, fn func(*Tx) error) (plans []string, err error) {
+	return explain(ctx, db, db.Update, fn)
+}
+
+func explain(ctx context.Context, db *DB, run func(context.Context, func(*Tx) error) error, fn func(*Tx) error) (plans []string, err error) {
+	err = run(ctx, func(tx *Tx) error {
 		e := &explaining{runner: tx.run, db: db}
 		tx.run = e
 		err := fn(tx)

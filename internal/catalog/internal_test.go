@@ -2,7 +2,9 @@ package catalog
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -72,6 +74,10 @@ func (plain) Seal(_ context.Context, _ packhouse.KeyRef, _ string, b []byte) ([]
 }
 func (plain) Unseal(_ context.Context, _ packhouse.KeyRef, _ string, b []byte) ([]byte, error) {
 	return slices.Clone(b), nil
+}
+func (plain) Blind(_ context.Context, _ packhouse.KeyRef, text string) ([]byte, error) {
+	sum := sha256.Sum256([]byte(text))
+	return sum[:], nil
 }
 
 func openFile(t *testing.T, path string) *DB {
@@ -261,7 +267,12 @@ func TestMigrationFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		names, _ := fs.Glob(files, "*")
-		if !slices.Equal(names, []string{"0001_foundation.sql", "0002_append_only.sql"}) {
+		for i, name := range names { // each number once, whichever engine it is for
+			if want := fmt.Sprintf("%04d_", i+1); !strings.HasPrefix(name, want) {
+				t.Errorf("%s sees %s, want %s...", d, name, want)
+			}
+		}
+		if len(names) < 3 {
 			t.Errorf("%s sees %v", d, names)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strconv"
 	"strings"
 	"time"
 
@@ -73,8 +74,8 @@ func (tx *Tx) onePackage(ctx context.Context, q string, repoID int64, n packhous
 // format has the same collision key; ErrExhausted.
 func (tx *Tx) InsertPackage(ctx context.Context, p NewPackage) (packhouse.Package, error) {
 	const q = `INSERT INTO packages (repository_id, domain_id, format, namespace, name, collision_key, display_name, weak_path,
-			publish, upstream, seq, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11, $11) ON CONFLICT DO NOTHING RETURNING id`
+			publish, upstream, seq, created_at, updated_at, shown_version, shown_before, terms_sum)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11, $11, 0, 0, 0) ON CONFLICT DO NOTHING RETURNING id`
 	_, err := tx.insert(ctx, q, p.RepoID, p.DomainID, p.Name.Format, p.Name.Namespace, p.Name.Name, p.CollisionKey, p.DisplayName,
 		weakPath(p.Name), allowed(p.Controls.Publish), allowed(p.Controls.Upstream), micros(p.At))
 	if err != nil {
@@ -94,15 +95,6 @@ func (tx *Tx) SetControls(ctx context.Context, packageID int64, c packhouse.Orig
 	return tx.execOne(ctx, q, packageID, allowed(c.Publish), allowed(c.Upstream))
 }
 
-// BumpPackage raises the package's Seq and Updated and returns the new Seq. Every
-// change below a package calls it once, last. Errors: ErrNotFound.
-func (tx *Tx) BumpPackage(ctx context.Context, packageID int64, at time.Time) (int64, error) {
-	const q = `UPDATE packages SET seq = seq + 1, updated_at = $2 WHERE id = $1 AND deleted_at IS NULL RETURNING seq`
-	var seq int64
-	err := tx.one(ctx, q, []any{packageID, micros(at)}, &seq)
-	return seq, err
-}
-
 // DeletePackage buries a package with its versions; its tags go. Errors: ErrNotFound.
 func (tx *Tx) DeletePackage(ctx context.Context, packageID int64) error {
 	const bury = `UPDATE packages SET deleted_at = $2, purge_after = $2, delete_batch = $3 WHERE id = $1 AND deleted_at IS NULL`
@@ -117,6 +109,7 @@ func (tx *Tx) DeletePackage(ctx context.Context, packageID int64) error {
 	for _, q := range []string{
 		`DELETE FROM tags WHERE package_id = $1`,
 		`DELETE FROM search_terms WHERE package_id = $1`,
+		`DELETE FROM package_stars WHERE package_id = $1`,
 		`DELETE FROM documents WHERE package_id = $1`,
 	} {
 		if _, err := tx.exec(ctx, q, packageID); err != nil {
@@ -150,7 +143,7 @@ func (tx *Tx) Packages(ctx context.Context, f PackageFilter) (rows []packhouse.P
 	const named = selectPackages + where + ` AND p.name >= $6 AND p.name < $7
 		AND ($12 = '' OR p.format = $12) AND (p.format || '', p.namespace, p.name) > ($8, $9, $10)
 		ORDER BY p.format || '', p.namespace, p.name LIMIT $11`
-	after, _, err := parseCursor(f.After, 3)
+	after, err := tx.packageCursor(ctx, f)
 	if err != nil {
 		return nil, "", err
 	}
@@ -177,9 +170,36 @@ func (tx *Tx) Packages(ctx context.Context, f PackageFilter) (rows []packhouse.P
 	}
 	rows, next = page(rows, f.Limit, func(p packhouse.Package) string {
 		n := p.Ref.Package
-		return cursor(string(n.Format), n.Namespace, n.Name)
+		if c := cursor(string(n.Format), n.Namespace, n.Name); len(c) <= maxPackageCursor {
+			return c
+		}
+		return cursor("", "", strconv.FormatInt(p.ID, 10)) // no format has an empty name
 	})
 	return rows, next, nil
+}
+
+// maxPackageCursor is the length, in bytes, from which on a cursor names the package's row:
+// two names of 255 characters can have 2,040 bytes, and a page token has 2,000 characters
+// (codeartifact.md 1.2).
+const maxPackageCursor = 1200
+
+// packageCursor reads the place after which a page of packages begins: format, namespace
+// and name. A row that it names may have been buried since.
+func (tx *Tx) packageCursor(ctx context.Context, f PackageFilter) ([]string, error) {
+	const q = `SELECT p.format, p.namespace, p.name FROM packages p WHERE p.id = $1 AND p.repository_id = $2`
+	after, begin, err := parseCursor(f.After, 3)
+	if err != nil || begin || after[0] != "" {
+		return after, err
+	}
+	id, err := cursorInt(after[2])
+	if err != nil {
+		return nil, err
+	}
+	err = tx.one(ctx, q, []any{id, f.RepoID}, &after[0], &after[1], &after[2])
+	if errors.Is(err, ErrNotFound) {
+		err = errCursor()
+	}
+	return after, err
 }
 
 // fewNamed reports whether so few packages have the name prefix that to sort them all

@@ -19,13 +19,16 @@ type PrincipalRow struct {
 	Disabled bool
 	Epoch    int64 // token epoch
 	Created  time.Time
+	// SecondFactor reports whether the principal has one.
+	SecondFactor bool
 }
 
-const principalColumns = `p.id, p.account_id, p.kind, p.name, p.arn, p.disabled_at IS NOT NULL, p.token_epoch, p.created_at`
+const principalColumns = `p.id, p.account_id, p.kind, p.name, p.arn, p.disabled_at IS NOT NULL, p.token_epoch, p.created_at,
+	EXISTS (SELECT 1 FROM second_factors f WHERE f.principal_id = p.id)`
 
 // scan returns the destinations of principalColumns.
 func (p *PrincipalRow) scan() []any {
-	return []any{&p.ID, &p.Account, &p.Kind, &p.Name, &p.ARN, &p.Disabled, &p.Epoch, moment{&p.Created}}
+	return []any{&p.ID, &p.Account, &p.Kind, &p.Name, &p.ARN, &p.Disabled, &p.Epoch, moment{&p.Created}, &p.SecondFactor}
 }
 
 // IdentityEpoch returns a number that every write of a principal, access key, token or
@@ -92,13 +95,15 @@ func (tx *Tx) DisablePrincipal(ctx context.Context, id int64, disabled bool) err
 	return tx.identityChanged(ctx, tx.execOne(ctx, q, id, flag(disabled), micros(tx.db.now())))
 }
 
-// DeletePrincipal removes a principal with its access keys, tokens and policy
-// attachments. Its id is never used again (reliability.md S15). Errors: ErrNotFound.
+// DeletePrincipal removes a principal with its access keys, tokens, second factor and
+// policy attachments. Its id is never used again (reliability.md S15). Errors: ErrNotFound.
 func (tx *Tx) DeletePrincipal(ctx context.Context, id int64) error {
 	for _, q := range []string{
 		`DELETE FROM access_keys WHERE principal_id = $1`,
 		`DELETE FROM tokens WHERE principal_id = $1`,
 		`DELETE FROM policy_attachments WHERE principal_id = $1`,
+		`DELETE FROM package_stars WHERE principal_id = $1`,
+		`DELETE FROM second_factors WHERE principal_id = $1`,
 	} {
 		if _, err := tx.exec(ctx, q, id); err != nil {
 			return err

@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"time"
 
 	"github.com/packhouse/packhouse"
@@ -61,6 +62,17 @@ func (tx *Tx) Repository(ctx context.Context, ref packhouse.RepoRef) (Repository
 	}
 	err = tx.fillEdges(ctx, rows, edges, connections, rows[0].ID)
 	return rows[0], err
+}
+
+// RepositoryLives reports whether a repository, and its domain, are there still.
+func (tx *Tx) RepositoryLives(ctx context.Context, id int64) (bool, error) {
+	const q = `SELECT r.id FROM repositories r JOIN domains d ON d.id = r.domain_id
+		WHERE r.id = $1 AND r.deleted_at IS NULL AND d.deleted_at IS NULL`
+	err := tx.one(ctx, q, []any{id}, &id)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // Repositories returns one page; next is the cursor of the page after it, "" on the
@@ -123,6 +135,7 @@ func (tx *Tx) DeleteRepository(ctx context.Context, id int64) error {
 		`DELETE FROM namespaces WHERE repository_id = $1`,
 		`DELETE FROM resource_tags WHERE kind = 'repository' AND resource_id = $1`,
 		`DELETE FROM search_terms WHERE repository_id = $1`,
+		`DELETE FROM package_stars WHERE package_id IN (SELECT p.id FROM packages p WHERE p.repository_id = $1)`,
 		`DELETE FROM documents WHERE repository_id = $1`,
 		`DELETE FROM tags WHERE package_id IN (SELECT p.id FROM packages p WHERE p.repository_id = $1)`,
 	} {

@@ -65,6 +65,7 @@ func (tx *Tx) EnsureRevision(ctx context.Context, r Revision) (id int64, err err
 				return 0, err
 			}
 		}
+		tx.says(id, r.Facts)
 		return id, tx.putAssets(ctx, id, r.Assets)
 	case !errors.Is(err, ErrNotFound):
 		return 0, err
@@ -85,6 +86,7 @@ func (tx *Tx) EnsureRevision(ctx context.Context, r Revision) (id int64, err err
 	if err != nil {
 		return 0, err
 	}
+	tx.says(id, r.Facts)
 	return id, tx.putAssets(ctx, id, r.Assets)
 }
 

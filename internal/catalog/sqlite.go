@@ -54,6 +54,10 @@ var sqliteDialect = dialect{
 		case sqlite3.SQLITE_FULL:
 			return full(err)
 		}
+		switch e.Code() & 0xff {
+		case sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY:
+			return failing(err)
+		}
 		return err
 	},
 	retryable: func(err error) bool {

@@ -18,6 +18,9 @@ type Tx struct {
 	readOnly bool
 	changes  []packhouse.Change // recorded so far
 	key      packhouse.KeyRef   // the last domain's, see domainKey
+
+	pointed map[int64]int64           // versions written so far and their revisions
+	facts   map[int64]packhouse.Facts // of revisions written so far
 }
 
 // runner runs statements inside a transaction.

@@ -34,11 +34,12 @@ func (tx *Tx) InsertVersion(ctx context.Context, v NewVersion) (VersionRow, erro
 	if err != nil {
 		return VersionRow{}, err
 	}
-	_, err = tx.insert(ctx, q, v.PackageID, v.Version, v.VersionKey, v.RevisionID, v.Status, v.Origin.Type, v.Origin.Repository, v.Origin.Connection,
+	id, err := tx.insert(ctx, q, v.PackageID, v.Version, v.VersionKey, v.RevisionID, v.Status, v.Origin.Type, v.Origin.Repository, v.Origin.Connection,
 		micros(v.Published), micros(v.Recorded), overlay)
 	if err != nil {
 		return VersionRow{}, err
 	}
+	tx.points(id, v.RevisionID)
 	if v.Status != packhouse.Disposed {
 		if err := tx.addReferences(ctx, v.RevisionID); err != nil {
 			return VersionRow{}, err
@@ -79,6 +80,7 @@ func (tx *Tx) move(ctx context.Context, versionID int64, was pointer, revisionID
 	if err := tx.execOne(ctx, q, versionID, revisionID, status); err != nil {
 		return err
 	}
+	tx.points(versionID, revisionID)
 	referred, refers := was.status != packhouse.Disposed, status != packhouse.Disposed
 	if was.revisionID == revisionID && referred == refers {
 		return nil

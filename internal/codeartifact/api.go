@@ -17,8 +17,8 @@ import (
 // Name is the door's name in logs and in the ledger.
 const Name = "codeartifact"
 
-// maxBody bounds the JSON body of an operation, in bytes (reliability.md A8).
-const maxBody = 1 << 20
+// defaultMaxBody bounds the JSON body of an operation, in bytes (reliability.md A8).
+const defaultMaxBody = 1 << 20
 
 // Service is the part of the engine that this door calls, family by family.
 // *ops.Service is one.
@@ -57,8 +57,10 @@ type Options struct {
 	Address func(*http.Request) string
 	// Secure reports whether a request came over TLS; nil means r.TLS != nil.
 	Secure func(*http.Request) bool
-	Now    func() time.Time // nil means time.Now
-	Log    *slog.Logger     // nil means slog.Default()
+	// MaxBody bounds the JSON body of an operation, in bytes; 0 means 1 MiB.
+	MaxBody int64
+	Now     func() time.Time // nil means time.Now
+	Log     *slog.Logger     // nil means slog.Default()
 }
 
 // API serves the paths below /v1/. It is safe for concurrent use.
@@ -73,6 +75,9 @@ type route struct{ method, path string }
 
 // New makes the door.
 func New(o Options) *API {
+	if o.MaxBody == 0 {
+		o.MaxBody = defaultMaxBody
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}

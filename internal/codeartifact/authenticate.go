@@ -47,7 +47,7 @@ func (a *API) authenticate(r *http.Request, row *row) (sigv4.Result, []byte, err
 		res, _, err := a.verifier.VerifyStream(r, func() (string, error) { return hashAndDrop(r.Body) })
 		return res, nil, err
 	}
-	body, err := httpx.ReadAll(r.Body, maxBody)
+	body, err := httpx.ReadAll(r.Body, a.MaxBody)
 	if packhouse.KindOf(err) == packhouse.KindTooLarge {
 		return sigv4.Result{}, nil, err
 	}

@@ -179,7 +179,7 @@ func TestRequestRules(t *testing.T) {
 		wantInvalid(t, d.send(t, "POST", "/v1/packages?domain=test-domain&repository=test-repo&namespace=a", ""), "FIELD_VALIDATION_FAILED")
 	})
 	t.Run("a body of more than 1 MiB", func(t *testing.T) {
-		r := d.send(t, "POST", copyTarget, `{"x":"`+strings.Repeat("x", maxBody)+`"}`)
+		r := d.send(t, "POST", copyTarget, `{"x":"`+strings.Repeat("x", defaultMaxBody)+`"}`)
 		wantInvalid(t, r, "OTHER")
 	})
 	t.Run("a request id", func(t *testing.T) {

@@ -33,6 +33,8 @@ type Config struct {
 	Disk               Disk                `key:"disk"`
 	Limits             Limits              `key:"limits"`
 	Upstreams          Upstreams           `key:"upstreams"`
+	Auth               Auth                `key:"auth"`
+	Signing            Signing             `key:"signing"`
 
 	// Connections are the external connections that somebody wrote down, by name.
 	Connections []Connection `key:"-"`
@@ -77,7 +79,8 @@ type Disk struct {
 // Limits bound what clients may do (reliability.md A8).
 type Limits struct {
 	HeaderBytes       Size          `key:"header_bytes" default:"64KiB" check:"min:4KiB" allowed:"a size of at least 4KiB" help:"Request line and headers together. More is 431."`
-	HeaderTimeout     time.Duration `key:"header_timeout" default:"10s" check:"min:1s" allowed:"at least 1s" help:"Time to send the headers of a request."`
+	Headers           int           `key:"headers" default:"100" check:"min:20" allowed:"at least 20" help:"Header lines of a request. More are 431."`
+	HeaderTimeout     time.Duration `key:"header_timeout" default:"10s" check:"min:1s" allowed:"at least 1s" help:"Time to send the headers of a request, and for the TLS handshake."`
 	IdleTimeout       time.Duration `key:"idle_timeout" default:"2m" check:"min:1s" allowed:"at least 1s" help:"How long a connection without a request is kept."`
 	BodyGrace         time.Duration `key:"body_grace" default:"30s" check:"min:1s" allowed:"at least 1s" help:"After this time, and over each such span, a body must come at body_rate."`
 	BodyRate          Size          `key:"body_rate" default:"1KiB" allowed:"a size, per second; 0 for no limit" help:"Least speed of a request's body, per second. Slower is 408."`
@@ -88,8 +91,12 @@ type Limits struct {
 	Writes            int           `key:"writes" default:"256" check:"min:1" allowed:"at least 1" help:"Of these, requests that carry a package. More are 503."`
 	RequestsPrincipal int           `key:"requests_per_principal" default:"128" check:"min:1" allowed:"at least 1" help:"Requests of one identity at the same time on the package endpoints. More are 429."`
 	StreamsPerConn    int           `key:"streams_per_connection" default:"100" check:"min:1" allowed:"at least 1" help:"HTTP/2 streams of one connection."`
+	StreamResets      int           `key:"stream_resets" default:"200" check:"min:1" allowed:"at least 1" help:"HTTP/2 streams that a client may cancel on one connection within 10s. More close the connection."`
+	APIBody           Size          `key:"api_body" default:"1MiB" check:"min:64KiB" allowed:"a size of at least 64KiB" help:"JSON body of one call of the API."`
+	Asset             Size          `key:"asset" default:"5GiB" check:"min:1MiB" allowed:"a size of at least 1MiB" help:"Largest file that is published. A format's own limit may be smaller: 512MiB for npm."`
 	UpstreamConnect   time.Duration `key:"upstream_connect" default:"5s" check:"min:100ms" allowed:"at least 100ms" help:"Time to connect to an upstream."`
 	UpstreamFirstByte time.Duration `key:"upstream_first_byte" default:"30s" check:"min:100ms" allowed:"at least 100ms" help:"Time until an upstream begins to answer."`
+	UpstreamStall     time.Duration `key:"upstream_stall" default:"30s" check:"min:100ms" allowed:"at least 100ms" help:"Time that an upstream may send nothing in the middle of a transfer."`
 	UpstreamTotal     time.Duration `key:"upstream_total" default:"30m" check:"min:1s" allowed:"at least 1s" help:"Time that one upstream transfer may take."`
 	UpstreamMetadata  Size          `key:"upstream_metadata" default:"100MiB" check:"min:1MiB" allowed:"a size of at least 1MiB" help:"Largest metadata document of an upstream, decoded."`
 }
@@ -99,6 +106,18 @@ type Upstreams struct {
 	FreshFor  time.Duration `key:"fresh_for" default:"5m" allowed:"a duration" help:"How long a package's index is used without asking again."`
 	AbsentFor time.Duration `key:"absent_for" default:"60s" allowed:"a duration" help:"How long \"no such package\" is remembered."`
 	StaleFor  time.Duration `key:"stale_for" default:"168h" allowed:"a duration" help:"How old a kept index may be to stand in for an upstream that fails."`
+
+	RevalidateFor time.Duration `key:"revalidate_for" default:"0s" allowed:"a duration" help:"How long after fresh_for an index is still used at once, while the upstream is asked behind the answer. 0s waits for the upstream."`
+}
+
+// Signing is which formats' versions the server signs when they are published.
+type Signing struct {
+	NPM string `key:"npm" default:"on" check:"oneof:on,off" allowed:"on or off" help:"Sign npm versions that are published here with the domain's key, for npm audit signatures."`
+}
+
+// Auth is signing in (reliability.md S8).
+type Auth struct {
+	LoginTokenLife time.Duration `key:"login_token_life" default:"720h" check:"min:1m" allowed:"at least 1m" help:"How long a token is good that somebody gets by signing in with a password."`
 }
 
 // Connection is an external connection as the operator wrote it.

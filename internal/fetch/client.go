@@ -40,6 +40,30 @@ type Options struct {
 	MaxMetadata  int64 // bytes of a decoded document; 0 means 100 MiB
 	MaxTransfers int   // at one time per connection; 0 means 64
 	MaxWaiting   int   // for a transfer, per connection; 0 means 256
+
+	// Observe is told of every fetch when it is over; nil tells nobody.
+	Observe func(Fetched)
+}
+
+// Fetched is one fetch of a document or an artifact, with its retries and resumptions.
+type Fetched struct {
+	Connection string // its name
+	// Result is "ok", "not_modified", or the reason of the error.
+	Result string
+	Bytes  int64 // of the body, as handed on
+	Took   time.Duration
+}
+
+// observe tells of a fetch that began at a time and ended with err.
+func (l *link) observe(began time.Time, bytes int64, err error) {
+	if l.o.Observe == nil {
+		return
+	}
+	f := Fetched{Connection: l.conn.Name, Result: "ok", Bytes: bytes, Took: time.Since(began)}
+	if err != nil {
+		f.Result = packhouse.ReasonOf(err)
+	}
+	l.o.Observe(f)
 }
 
 func (o Options) withDefaults() Options {

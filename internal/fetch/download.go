@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/packhouse/packhouse"
 )
@@ -42,14 +44,21 @@ func (c *Client) Download(ctx context.Context, conn Connection, url string) (*Ar
 		return nil, failure(conn, ReasonBadAnswer, "names an address that cannot be read", err)
 	}
 	u.Fragment, u.RawFragment = "", ""
+	began := time.Now()
 	release, err := l.acquire(ctx)
 	if err != nil {
+		l.observe(began, 0, err)
 		return nil, err
 	}
 	ctx, progress, stop := l.watch(ctx)
 	b := &healingBody{ctx: ctx, link: l, url: u, progress: progress, size: -1}
-	b.end = func() { stop(); release() }
+	b.end = sync.OnceFunc(func() {
+		stop()
+		release()
+		l.observe(began, b.offset, b.outcome())
+	})
 	if err := l.try(ctx, b.open); err != nil {
+		b.failed = err
 		b.end()
 		return nil, err
 	}
@@ -134,6 +143,17 @@ func (b *healingBody) Read(p []byte) (int, error) {
 		}
 	}
 	return 0, b.failed
+}
+
+// outcome is what the transfer came to; nil when all of it was read.
+func (b *healingBody) outcome() error {
+	switch {
+	case b.failed == io.EOF, b.failed == nil && b.offset == b.size: //nolint:errorlint // one that is wrapped is a failure
+		return nil
+	case b.failed == nil:
+		return failure(b.link.conn, ReasonCanceled, "was not waited for", nil)
+	}
+	return b.failed
 }
 
 // Close ends the transfer. It may be repeated.

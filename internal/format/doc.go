@@ -1,6 +1,6 @@
 // Package format is the contract between the house and its rooms: what a package
 // format must offer (Format), what it may offer (Inspector, Renderer, Puller,
-// ErrorWriter, ClientSetup), and all that it may ask for (House).
+// ErrorWriter, ClientSetup, OneTimeCodes), and all that it may ask for (House).
 //
 // It is on the workshop floor: types and interfaces only, no state, no SQL, no
 // HTTP serving. Rooms implement it in internal/format/<name>; the engine implements

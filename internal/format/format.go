@@ -86,11 +86,14 @@ type Upload struct {
 	// served as it is, oddities are warnings, and legacy names are allowed.
 	Pulled bool
 	// PulledFragment is the fragment that ReadIndex made of this version; with
-	// Pulled set it becomes Facts.Fragment unchanged.
+	// Pulled set it becomes Facts.Fragment, in the encoding in which the room keeps them.
 	PulledFragment []byte
 	// ViaAPI reports that the assets come through PublishPackageVersion, which has
 	// rules of its own for their names (codeartifact.md 3.8).
 	ViaAPI bool
+	// Sign signs for the domain that the version is published in. It is nil for Pulled,
+	// and where the server signs no versions of the format.
+	Sign SignFunc
 }
 
 // UploadedFile is one staged asset.
@@ -99,6 +102,7 @@ type UploadedFile struct {
 	Size    int64
 	Hashes  packhouse.Hashes // at least SHA-256 and what the format asked for
 	Content io.ReaderAt      // Size plain bytes
+	Side    bool             // accompanies the version; see NewAsset.Side
 }
 
 // Renderer is the ability of formats whose clients read index documents.
@@ -118,6 +122,8 @@ type DocKey struct {
 	Base    string // absolute base URL of the repository, with trailing slash; "" where documents carry none
 	// Local asks for this repository's own versions only, without upstreams.
 	Local bool
+	// Identity asks for the document in Plain, for a client that takes no compression.
+	Identity bool
 }
 
 // DocInfo is what a Render tells of the document that it wrote.
@@ -129,9 +135,11 @@ type DocInfo struct {
 // Doc is a rendered document, shared: neither body may be changed.
 type Doc struct {
 	DocInfo
-	ETag  string // strong, quoted, of Plain; the gzip form appends a suffix inside the quotes
-	Plain []byte
-	Gzip  []byte // nil where compression does not pay
+	ETag string // strong, quoted, of the plain form; the gzip form appends a suffix inside the quotes
+	Size int64  // of the plain form, in bytes
+	// At least one of the forms is there. Small documents have Plain alone; of others
+	// Plain is nil unless DocKey.Identity asked for it, and for very large ones even then.
+	Plain, Gzip []byte
 	// Stale is set when an upstream could not be asked and a kept copy was used:
 	// the age of that copy.
 	Stale time.Duration

@@ -12,6 +12,15 @@ import (
 // House is all that a room may ask for. The engine implements it; every method
 // decides access first. The principal is an argument on purpose.
 type House interface {
+	// Desk is signing in and out; it is a part of its own (design note 014).
+	Desk
+	Relay
+	Keyring
+	Searcher
+	Stars
+	Uploads
+	Links
+
 	// Document returns the rendered document of a package. Needs ReadFromRepository.
 	// Errors: NotFound "package_not_found" when no reachable source has the package.
 	Document(ctx context.Context, who packhouse.Principal, k DocKey) (Doc, error)
@@ -100,6 +109,10 @@ type NewAsset struct {
 	MediaType string
 	Content   Staged
 	Declared  packhouse.Hashes // what the client says; compared before anything is kept
+	// Side marks a file that accompanies the version without being one of its assets: it
+	// is neither listed nor counted, lives and goes with the version, and Asset opens it.
+	// Inspect sees it, too, and its digest must be part of Facts.Manifest.
+	Side bool
 	// Replaces is the SHA-256, in lower-case hex, of the bytes that an Unfinished
 	// version has under this name and that these take the place of; "" replaces nothing.
 	Replaces string
@@ -146,6 +159,8 @@ type Content struct {
 	Close  func() error
 	// Unfinished is set while the version is: other bytes may come in their place.
 	Unfinished bool
+	// Modified is when the version was published; zero where nobody knows.
+	Modified time.Time
 }
 
 // Route is one endpoint of a format's protocol, below the repository's base.
@@ -165,7 +180,10 @@ type Route struct {
 	Action  packhouse.Action
 	// Anonymous lets requests without credentials through to Serve.
 	Anonymous bool
-	Serve     func(w http.ResponseWriter, r *Request) error
+	// Linked lets requests without credentials through to Serve when their query has a
+	// "sig", which Serve then must ask the house about.
+	Linked bool
+	Serve  func(w http.ResponseWriter, r *Request) error
 }
 
 // Request is an authenticated request for one repository of one format.

@@ -138,6 +138,10 @@ func TestWriteAssetStored(t *testing.T) {
 			if err != nil || resp.StatusCode != tt.status || tt.want != nil && !bytes.Equal(body, tt.want) {
 				t.Fatalf("got %s, %d bytes, %v; want %d, %d bytes", resp.Status, len(body), err, tt.status, len(tt.want))
 			}
+			if tt.status == 416 && (resp.Header.Get("Content-Range") != "bytes */320000" || resp.Header.Get("Content-Disposition") != "" ||
+				string(body) != "the range is not within the file's 320000 bytes\n") {
+				t.Errorf("got %v, %q; want the caller's own error about 320000 bytes", resp.Header, body)
+			}
 			if tt.status == 200 {
 				for k, v := range map[string]string{"Etag": etag, "Content-Type": "application/octet-stream", "X-Content-Type-Options": "nosniff",
 					"Content-Security-Policy": "sandbox; default-src 'none'", "Content-Disposition": "attachment; filename=a.tgz",

@@ -20,6 +20,9 @@ type AssetOptions struct {
 	Immutable   bool   // Cache-Control: private, max-age=31536000, immutable
 	Attachment  string // file name for Content-Disposition: attachment; "" for a bare attachment
 	ContentType string // "" means application/octet-stream
+	// Modified is the time for Last-Modified and what depends on it, zero for none. Where
+	// there is an ETag, clients that know it are answered by that.
+	Modified time.Time
 }
 
 var (
@@ -60,11 +63,57 @@ func WriteAsset(w http.ResponseWriter, r *http.Request, a packhouse.Asset, c *fo
 		}
 	}
 	setAssetHeaders(w.Header(), etag, o)
-	http.ServeContent(w, r, "", time.Time{}, content)
+	if len(r.Header["Range"]) > 0 {
+		return serveRange(w, r, content, o.Modified)
+	}
+	http.ServeContent(w, r, "", o.Modified, content)
 	if content.err != nil {
 		panic(http.ErrAbortHandler)
 	}
 	return nil
+}
+
+// serveRange serves a part. A range that cannot be served is an error for the protocol's
+// own writer, with Content-Range set: net/http would answer with a line of text.
+func serveRange(w http.ResponseWriter, r *http.Request, content *window, modified time.Time) error {
+	held := &rangeRefusal{ResponseWriter: w}
+	http.ServeContent(held, r, "", modified, content)
+	if content.err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	if held.refused {
+		w.Header().Del("Content-Disposition")
+		w.Header().Del("Content-Length")
+		w.Header().Set("Content-Range", "bytes */"+strconv.FormatInt(content.size, 10))
+		return packhouse.Invalidf(reasonRange, "the range is not within the file's %d bytes", content.size)
+	}
+	return nil
+}
+
+// reasonRange has the status 416.
+const reasonRange = "range_not_satisfiable"
+
+// rangeRefusal holds back an answer of status 416, and a part of no bytes: net/http
+// takes "bytes=-0" for one, which cannot be satisfied (RFC 9110 14.1.2).
+type rangeRefusal struct {
+	http.ResponseWriter
+	refused bool
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (h *rangeRefusal) WriteHeader(status int) {
+	empty := status == http.StatusPartialContent && h.Header().Get("Content-Length") == "0"
+	if h.refused = empty || status == http.StatusRequestedRangeNotSatisfiable; !h.refused {
+		h.ResponseWriter.WriteHeader(status)
+	}
+}
+
+// Write implements http.ResponseWriter.
+func (h *rangeRefusal) Write(p []byte) (int, error) {
+	if h.refused {
+		return len(p), nil
+	}
+	return h.ResponseWriter.Write(p)
 }
 
 func setAssetHeaders(h http.Header, etag string, o AssetOptions) {

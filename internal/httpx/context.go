@@ -6,6 +6,7 @@ import "context"
 // The edge puts one into each request's context; one goroutine at a time uses it.
 type Record struct {
 	RequestID string
+	Client    string // address of the client, past proxies that are trusted; "" if unknown
 	Door      string // "registry", "codeartifact"; "" when no door took the request
 	Op        string // name of the operation or route; never text from the request
 	Principal string // ARN
@@ -68,3 +69,7 @@ func Door(ctx context.Context) string {
 	}
 	return ""
 }
+
+// Client returns the address of the request's client as its record has it, "" outside of
+// a server.
+func Client(ctx context.Context) string { return RecordOf(ctx).Client }

@@ -23,6 +23,9 @@ func Status(err error) int {
 	}
 	switch packhouse.KindOf(err) {
 	case packhouse.KindInvalid:
+		if packhouse.ReasonOf(err) == reasonRange {
+			return http.StatusRequestedRangeNotSatisfiable
+		}
 		return http.StatusBadRequest
 	case packhouse.KindUnauthenticated:
 		return http.StatusUnauthorized

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// acceptsGzip reports whether the client takes gzip: named, or by "*", and not refused
+// AcceptsGzip reports whether the client takes gzip: named, or by "*", and not refused
 // with q=0.
-func acceptsGzip(h http.Header) bool {
+func AcceptsGzip(h http.Header) bool {
 	named, star := -1.0, -1.0
 	for _, line := range h["Accept-Encoding"] {
 		for item := range strings.SplitSeq(line, ",") {
@@ -45,10 +45,17 @@ func quality(params string) float64 {
 // 9110 8.8.3.2): the client has it already, a GET is answered 304 and a write 412. A
 // "*" matches everything.
 func NoneMatch(h http.Header, etag string) bool {
-	return etag != "" && listsTag(h["If-None-Match"], etag)
+	return etag != "" && listsTag(h["If-None-Match"], etag, false)
 }
 
-func listsTag(lines []string, etag string) bool {
+// IfMatch reports whether If-Match names the entity tag (strong comparison, RFC 9110
+// 8.8.3.2: a weak tag matches nothing). A "*" matches everything.
+func IfMatch(h http.Header, etag string) bool {
+	return etag != "" && !strings.HasPrefix(etag, "W/") && listsTag(h["If-Match"], etag, true)
+}
+
+// listsTag looks for a tag, or "*", in a list of them; weak ones count unless strong.
+func listsTag(lines []string, etag string, strong bool) bool {
 	etag = strings.TrimPrefix(etag, "W/")
 	for _, line := range lines {
 		rest := strings.TrimLeft(line, " \t,")
@@ -56,7 +63,8 @@ func listsTag(lines []string, etag string) bool {
 			if rest[0] == '*' {
 				return true
 			}
-			rest = strings.TrimPrefix(rest, "W/")
+			var weak bool
+			rest, weak = strings.CutPrefix(rest, "W/")
 			if rest == "" || rest[0] != '"' {
 				break // not a list of tags: treat as absent
 			}
@@ -64,7 +72,7 @@ func listsTag(lines []string, etag string) bool {
 			if end < 0 {
 				break
 			}
-			if rest[:end+2] == etag {
+			if rest[:end+2] == etag && (!weak || !strong) {
 				return true
 			}
 			rest = strings.TrimLeft(rest[end+2:], " \t,")

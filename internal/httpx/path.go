@@ -15,6 +15,13 @@ const (
 	MaxPath    = 2048
 )
 
+// sealedToken begins the one thing that may be longer than MaxSegment: clients put the
+// token that they sign out with into the path (npm.md 1). MaxToken bounds it, in bytes.
+const (
+	sealedToken = "v4.local."
+	MaxToken    = 1024
+)
+
 // Segment is one path segment. HasSlash reports that Text holds a slash that came
 // encoded; only patterns that allow it match such a segment.
 //
@@ -29,11 +36,20 @@ type Segment struct {
 // without the query. net/url may respell a path with odd characters, which would turn
 // an encoded slash into a real one; the request line does not lie.
 func RequestPath(r *http.Request) string {
-	if strings.HasPrefix(r.RequestURI, "/") {
-		path, _, _ := strings.Cut(r.RequestURI, "?")
-		return path
+	path := r.RequestURI
+	if !strings.HasPrefix(path, "/") {
+		_, rest, absolute := strings.Cut(path, "://")
+		if !absolute {
+			return r.URL.EscapedPath()
+		}
+		at := strings.IndexAny(rest, "/?")
+		if at < 0 || rest[at] == '?' {
+			return "/"
+		}
+		path = rest[at:]
 	}
-	return r.URL.EscapedPath()
+	path, _, _ = strings.Cut(path, "?")
+	return path
 }
 
 // SplitPath decodes an escaped request path once, per segment, by reliability.md S1. It
@@ -202,7 +218,7 @@ func checkName(s string) error {
 		return badPath("an empty segment")
 	case s == "." || s == "..":
 		return badPath("a dot segment")
-	case len(s) > MaxSegment:
+	case len(s) > MaxSegment && (len(s) > MaxToken || !strings.HasPrefix(s, sealedToken)):
 		return badPath("a segment of more than %d bytes", MaxSegment)
 	}
 	if last := s[len(s)-1]; last == '.' || last == ' ' {

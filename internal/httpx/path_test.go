@@ -1,6 +1,8 @@
 package httpx_test
 
 import (
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -140,5 +142,27 @@ func BenchmarkSplitAndFind(b *testing.B) {
 		if _, _, ok := r.Find("GET", segs); !ok {
 			b.Fatal("no route")
 		}
+	}
+}
+
+// reliability.md S1, S4: the absolute form of a request line names the same path, in the
+// client's own spelling.
+func TestRequestPath(t *testing.T) {
+	for _, tt := range []struct{ name, line, want string }{
+		{"origin form", "/a%2fb?c=/d", "/a%2fb"},
+		{"absolute form", "http://h/a%2fb?c=/d", "/a%2fb"},
+		{"absolute form with characters that net/url would respell", `http://h/a%2fb"`, `/a%2fb"`},
+		{"absolute form without a path", "http://h", "/"},
+		{"absolute form with a query only", "http://h?a=/b", "/"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			u, err := url.ParseRequestURI(tt.line)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := httpx.RequestPath(&http.Request{RequestURI: tt.line, URL: u}); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
 	}
 }

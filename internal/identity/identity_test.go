@@ -26,6 +26,8 @@ type house struct {
 	wall   time.Time
 	uptime time.Duration
 	log    bytes.Buffer
+
+	tokenKey []byte
 }
 
 func open(t testing.TB) *house {
@@ -44,8 +46,8 @@ func openOn(t testing.TB, db *catalog.DB) *house {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	h := &house{db: db, wall: time.Now()}
-	s, err := New(ctx, Options{Catalog: db, TokenKey: randomBytes(32), Now: func() time.Time { return h.wall },
+	h := &house{db: db, wall: time.Now(), tokenKey: randomBytes(32)}
+	s, err := New(ctx, Options{Catalog: db, TokenKey: h.tokenKey, Now: func() time.Time { return h.wall },
 		Log: slog.New(slog.NewTextHandler(&h.log, nil))})
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +71,8 @@ func (h *house) user(t testing.TB, name string, policies ...string) Credentials 
 
 func (h *house) token(t testing.TB, user string, readOnly bool, expires time.Time) string {
 	t.Helper()
-	token, err := CreateToken(context.Background(), h.db, packhouse.Principal{}, account, user, "laptop", readOnly, expires)
+	token, err := CreateToken(context.Background(), h.db, packhouse.Principal{}, account, user,
+		NewToken{Name: "laptop", Kind: TokenPerson, ReadOnly: readOnly, Expires: expires})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,11 +261,11 @@ func TestLongLivedTokens(t *testing.T) {
 	h.Flush()
 	wantInvalidToken(t, h, token)
 
-	_, err = CreateToken(ctx, h.db, packhouse.Principal{}, account, "nobody", "x", false, time.Time{})
+	_, err = CreateToken(ctx, h.db, packhouse.Principal{}, account, "nobody", NewToken{Name: "x"})
 	wantReason(t, err, packhouse.KindInvalid, "unknown_user")
-	_, err = CreateToken(ctx, h.db, packhouse.Principal{}, account, "alice", "a b", false, time.Time{})
+	_, err = CreateToken(ctx, h.db, packhouse.Principal{}, account, "alice", NewToken{Name: "a b"})
 	wantReason(t, err, packhouse.KindInvalid, "invalid_name")
-	_, err = CreateToken(ctx, h.db, packhouse.Principal{}, account, "alice", "x", false, time.Unix(1, 0))
+	_, err = CreateToken(ctx, h.db, packhouse.Principal{}, account, "alice", NewToken{Name: "x", Expires: time.Unix(1, 0)})
 	wantReason(t, err, packhouse.KindInvalid, "invalid_expiry")
 }
 

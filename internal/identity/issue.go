@@ -224,16 +224,15 @@ func parseToken(token string) (publicID string, ok bool) {
 }
 
 // CreateToken makes a long-lived token for a user: prefix, 256 random bits, checksum.
-// Only its SHA-256 is stored. expires zero means never. name is a label, by the rule of
-// user names. As CreateUser it asks for no right, and is for the operator's own command
-// line alone (S14). Errors: Invalid for the name, a past expiry and an unknown user
-// ("unknown_user").
-func CreateToken(ctx context.Context, db *catalog.DB, by packhouse.Principal, account packhouse.AccountID, user, name string, readOnly bool, expires time.Time) (token string, err error) {
-	if err := validName("token", name); err != nil {
+// Only its SHA-256 is stored. As CreateUser it asks for no right, and is for the
+// operator's own command line alone (S14). Errors: Invalid for the name, a past expiry
+// and an unknown user ("unknown_user").
+func CreateToken(ctx context.Context, db *catalog.DB, by packhouse.Principal, account packhouse.AccountID, user string, t NewToken) (token string, err error) {
+	if err := validName("token", t.Name); err != nil {
 		return "", err
 	}
 	now := time.Now().UTC()
-	if !expires.IsZero() && !expires.After(now) {
+	if !t.Expires.IsZero() && !t.Expires.After(now) {
 		return "", packhouse.Invalidf("invalid_expiry", "The token would have expired already.")
 	}
 	token, publicID := newToken()
@@ -247,8 +246,8 @@ func CreateToken(ctx context.Context, db *catalog.DB, by packhouse.Principal, ac
 			return fmt.Errorf("find principal: %w", err)
 		}
 		if err := tx.InsertToken(ctx, catalog.TokenRow{
-			PublicID: publicID, SHA256: sum[:], Principal: row, Kind: "person", Name: name,
-			ReadOnly: readOnly, Enabled: true, Expires: expires, Created: now,
+			PublicID: publicID, SHA256: sum[:], Principal: row, Kind: t.Kind, Name: t.Name,
+			ReadOnly: t.ReadOnly, Enabled: true, Expires: t.Expires, Created: now,
 		}); err != nil {
 			return fmt.Errorf("insert token: %w", err)
 		}

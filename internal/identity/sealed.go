@@ -82,6 +82,7 @@ type registryClaims struct {
 	domain                                  packhouse.DomainRef
 	expires                                 time.Time
 	readOnly                                bool
+	id                                      string // for the list of revocations
 }
 
 // openSealed decrypts a token of ours. Expiry is the caller's to check: against the
@@ -107,9 +108,11 @@ func readRegistryClaims(t *paseto.Token) (c registryClaims, ok bool) {
 	c.domain = packhouse.DomainRef{Owner: packhouse.AccountID(text(claimOwner)), Name: text(claimDomain)}
 	expires, err := t.GetExpiration()
 	c.expires = expires
+	id, idErr := t.GetJti()
+	c.id = id
 	readOnly, roErr := t.GetString(claimReadOnly) // absent for unlimited ones
 	c.readOnly = roErr == nil && readOnly == "1"
-	return c, ok && err == nil
+	return c, ok && err == nil && idErr == nil
 }
 
 // openRegistryToken verifies a sealed token against the epochs as they are now.
@@ -127,8 +130,12 @@ func (s *Service) openRegistryToken(ctx context.Context, token string) (tokenEnt
 	}
 	var row catalog.PrincipalRow
 	var installation catalog.Installation
+	revoked := false
 	found, err := s.view(ctx, func(tx *catalog.Tx) (err error) {
 		if installation, err = tx.Installation(ctx); err != nil {
+			return err
+		}
+		if revoked, err = tx.Revoked(ctx, c.id); err != nil {
 			return err
 		}
 		row, err = tx.Principal(ctx, c.principal)
@@ -137,7 +144,7 @@ func (s *Service) openRegistryToken(ctx context.Context, token string) (tokenEnt
 	switch {
 	case err != nil:
 		return tokenEntry{}, err
-	case !found, row.Disabled, row.Epoch != c.principalEpoch, installation.TokenEpoch != c.installation:
+	case !found, revoked, row.Disabled, row.Epoch != c.principalEpoch, installation.TokenEpoch != c.installation:
 		return tokenEntry{}, invalidToken()
 	}
 	who := principal(row)

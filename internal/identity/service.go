@@ -2,6 +2,8 @@ package identity
 
 import (
 	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -58,6 +60,11 @@ type Service struct {
 	tokens   *otter.Cache[tokenSum, tokenEntry]
 	keys     *otter.Cache[string, keyEntry]
 	policies *otter.Cache[int64, policyEntry]
+
+	hasher   *hasher
+	failures *failures
+	formKey  []byte // of the pages' forms
+	linkKey  []byte // of signed links
 }
 
 // epochs are what one look at the database saw.
@@ -97,6 +104,13 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	}
 	if s.now == nil {
 		s.now = time.Now
+	}
+	s.hasher, s.failures = newHasher(), newFailures(s.now)
+	if s.formKey, err = hkdf.Key(sha256.New, o.TokenKey, nil, "packhouse form token", sha256.Size); err != nil {
+		return nil, fmt.Errorf("form key: %w", err)
+	}
+	if s.linkKey, err = hkdf.Key(sha256.New, o.TokenKey, nil, "packhouse signed link", sha256.Size); err != nil {
+		return nil, fmt.Errorf("link key: %w", err)
 	}
 	if err := s.look(ctx); err != nil {
 		return nil, fmt.Errorf("read identity epoch: %w", err)

@@ -77,6 +77,9 @@ func (s *Service) findToken(ctx context.Context, token string, sum tokenSum) (to
 	}
 	entry := tokenEntry{who: principal(row.Principal)}
 	entry.who.Scope.ReadOnly = row.ReadOnly
+	if row.Principal.SecondFactor && row.Kind != TokenAutomation {
+		entry.who.Scope.SecondFactor = packhouse.FactorOwed
+	}
 	entry.who.Expires = row.Expires
 	if !row.Expires.IsZero() {
 		entry.expires = row.Expires.UnixNano()

@@ -8,29 +8,30 @@
 package index
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"io"
+	"runtime"
 	"sync"
 	"time"
 
-	"github.com/klauspost/compress/gzip"
 	"github.com/maypok86/otter/v2"
 
 	"github.com/packhouse/packhouse"
 	"github.com/packhouse/packhouse/internal/feed"
 	"github.com/packhouse/packhouse/internal/format"
+	"github.com/packhouse/packhouse/internal/httpx"
 	"github.com/packhouse/packhouse/internal/resolve"
 )
 
 // DefaultMaxBytes bounds the documents kept in memory, plain and gzip together.
 const DefaultMaxBytes = 48 << 20
 
-// compressFrom is the size in bytes from which a document is also kept compressed.
-const compressFrom = 1 << 10
+// compressFrom is the size in bytes from which a document is kept compressed; its plain
+// form is an entry of its own, made when somebody asks for it, up to maxIdentity bytes.
+const (
+	compressFrom = 1 << 10
+	maxIdentity  = 8 << 20
+)
 
 // renderTimeout bounds one rendering, upstream requests included. It runs detached from
 // the request that began it, because others wait for it too.
@@ -57,6 +58,10 @@ type Index struct {
 	clock     *feed.Clock
 	now       func() time.Time
 	kept      *otter.Cache[format.DocKey, *entry]
+
+	// rendering bounds the renderings at one time: each uses a core, and a megabyte for
+	// compressing.
+	rendering chan struct{}
 
 	mu      sync.Mutex
 	flights map[format.DocKey]*flight
@@ -88,6 +93,7 @@ func New(o Options) *Index {
 		renderers: o.Renderers,
 		clock:     o.Clock,
 		now:       o.Now,
+		rendering: make(chan struct{}, runtime.GOMAXPROCS(0)),
 		flights:   make(map[format.DocKey]*flight),
 		kept: otter.Must(&otter.Options[format.DocKey, *entry]{
 			MaximumWeight: uint64(max(o.MaxBytes, 0)),
@@ -107,8 +113,16 @@ func weigh(k format.DocKey, e *entry) uint32 {
 //
 // Errors: NotFound; Unsupported where the format renders nothing; what View returns.
 func (x *Index) Document(ctx context.Context, k format.DocKey) (*format.Doc, error) {
+	e, err := x.entry(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	return &e.doc, nil
+}
+
+func (x *Index) entry(ctx context.Context, k format.DocKey) (*entry, error) {
 	if e, ok := x.kept.GetIfPresent(k); ok && x.current(e) {
-		return &e.doc, nil
+		return e, nil
 	}
 	// A flight that began before this request may have read before a write that this
 	// request must see (reliability.md R10): its result counts only while its marks
@@ -124,7 +138,7 @@ func (x *Index) Document(ctx context.Context, k format.DocKey) (*format.Doc, err
 		case <-f.done:
 		}
 		if f.err == nil && (mine || arrivedFirst || x.current(f.entry)) {
-			return &f.entry.doc, nil
+			return f.entry, nil
 		}
 		if f.err != nil && (mine || arrivedFirst) {
 			return nil, f.err
@@ -175,7 +189,11 @@ func (x *Index) render(ctx context.Context, k format.DocKey, f *flight) {
 		f.entry = e
 		return
 	}
-	f.entry, f.err = x.build(ctx, k)
+	if k.Identity {
+		f.entry, f.err = x.identity(ctx, k)
+	} else {
+		f.entry, f.err = x.build(ctx, k)
+	}
 	if f.err == nil && f.entry.stamp.Stale == 0 {
 		x.kept.Set(k, f.entry)
 	}
@@ -192,40 +210,37 @@ func (x *Index) build(ctx context.Context, k format.DocKey) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	var b bytes.Buffer
-	info, err := r.Render(ctx, &b, k, view)
+	select {
+	case x.rendering <- struct{}{}:
+		defer func() { <-x.rendering }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	p := newPress()
+	defer p.free()
+	info, err := r.Render(ctx, p, k, view)
 	if err != nil {
 		return nil, err
 	}
-	e := &entry{stamp: stamp, doc: format.Doc{DocInfo: info, Plain: bytes.Clone(b.Bytes()), Stale: stamp.Stale}}
-	sum := sha256.Sum256(e.doc.Plain)
-	e.doc.ETag = `"` + hex.EncodeToString(sum[:16]) + `"`
-	if e.doc.Gzip, err = compress(e.doc.Plain); err != nil {
+	e := &entry{stamp: stamp, doc: format.Doc{DocInfo: info, Stale: stamp.Stale}}
+	if err := p.finish(&e.doc); err != nil {
 		return nil, fmt.Errorf("compress %s of %s: %w", k.Kind, k.Package, err)
 	}
 	return e, nil
 }
 
-// writers are kept because a gzip writer is over a megabyte of tables.
-var writers = sync.Pool{New: func() any { return gzip.NewWriter(io.Discard) }}
-
-// compress returns plain in gzip, or nil where it is too small or does not get smaller.
-func compress(plain []byte) ([]byte, error) {
-	if len(plain) < compressFrom {
-		return nil, nil
+// identity makes the entry of a document's plain form from the other one.
+func (x *Index) identity(ctx context.Context, k format.DocKey) (*entry, error) {
+	k.Identity = false
+	e, err := x.entry(ctx, k)
+	if err != nil || e.doc.Plain != nil || e.doc.Size > maxIdentity {
+		return e, err
 	}
-	var b bytes.Buffer
-	w := writers.Get().(*gzip.Writer)
-	defer writers.Put(w)
-	w.Reset(&b)
-	if _, err := w.Write(plain); err != nil {
-		return nil, err
+	plain, err := httpx.DocText(&e.doc)
+	if err != nil {
+		return nil, packhouse.Internal(fmt.Errorf("inflate %s of %s: %w", k.Kind, k.Package, err))
 	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	if b.Len() >= len(plain) {
-		return nil, nil
-	}
-	return bytes.Clone(b.Bytes()), nil
+	out := &entry{stamp: e.stamp, doc: e.doc}
+	out.doc.Plain, out.doc.Gzip = plain, nil
+	return out, nil
 }

@@ -1,10 +1,14 @@
 package index
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,15 +18,17 @@ import (
 	"github.com/packhouse/packhouse"
 	"github.com/packhouse/packhouse/internal/feed"
 	"github.com/packhouse/packhouse/internal/format"
+	"github.com/packhouse/packhouse/internal/httpx"
 	"github.com/packhouse/packhouse/internal/resolve"
 )
 
 const testFormat = packhouse.FormatID("test")
 
 var testKey = format.DocKey{
-	Repo:    packhouse.RepoRef{Domain: packhouse.DomainRef{Owner: "111122223333", Name: "main"}, Name: "store"},
-	Package: packhouse.PackageName{Format: testFormat, Name: "box"},
-	Kind:    "full",
+	Repo:     packhouse.RepoRef{Domain: packhouse.DomainRef{Owner: "111122223333", Name: "main"}, Name: "store"},
+	Package:  packhouse.PackageName{Format: testFormat, Name: "box"},
+	Kind:     "full",
+	Identity: true,
 }
 
 // source is a package whose document is its change count; it takes marks before it
@@ -233,5 +239,69 @@ func BenchmarkWarmDocument(b *testing.B) {
 		if _, err := x.Document(ctx, testKey); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// performance.md 1, 23: a document is kept compressed, and plain only once somebody takes
+// no compression; both are of one rendering and one entity tag.
+func TestDocumentIsKeptCompressed(t *testing.T) {
+	x, s := newIndex(t)
+	compressed := testKey
+	compressed.Identity = false
+	packed, err := x.Document(t.Context(), compressed)
+	if err != nil || packed.Plain != nil || len(packed.Gzip) == 0 {
+		t.Fatalf("%d plain and %d compressed bytes, %v", len(packed.Plain), len(packed.Gzip), err)
+	}
+	plain, err := x.Document(t.Context(), testKey)
+	if err != nil || plain.Gzip != nil || int64(len(plain.Plain)) != packed.Size || plain.ETag != packed.ETag {
+		t.Fatalf("plain form: %d bytes of %d, tag %s of %s, %v", len(plain.Plain), packed.Size, plain.ETag, packed.ETag, err)
+	}
+	if text, err := httpx.DocText(packed); err != nil || !bytes.Equal(text, plain.Plain) {
+		t.Errorf("the forms differ: %v", err)
+	}
+	if n := s.views.Load(); n != 1 {
+		t.Errorf("rendered %d times, want 1", n)
+	}
+}
+
+// sized renders as many bytes as the package has changes.
+type sized struct{}
+
+func (sized) Render(_ context.Context, w io.Writer, _ format.DocKey, v format.View) (format.DocInfo, error) {
+	_, err := io.CopyN(w, zeros{}, v.Seq)
+	return format.DocInfo{}, err
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+func TestFormsOfADocumentBySize(t *testing.T) {
+	for _, tt := range []struct {
+		name              string
+		size              int64
+		plain, compressed bool // what there is for a client that takes no compression
+	}{
+		{"a small one is kept as it is", compressFrom - 1, true, false},
+		{"one that is not small is made plain", compressFrom, true, false},
+		{"the largest that is kept plain", maxIdentity, true, false},
+		{"a larger one is sent from its compressed form", maxIdentity + 1, false, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			x, s := newIndex(t)
+			x.renderers[testFormat] = sized{}
+			s.seq.Store(tt.size)
+			d, err := x.Document(t.Context(), testKey)
+			if err != nil || (d.Plain != nil) != tt.plain || (d.Gzip != nil) != tt.compressed || d.Size != tt.size {
+				t.Fatalf("size %d, %d plain, %d compressed, %v", d.Size, len(d.Plain), len(d.Gzip), err)
+			}
+			w := httptest.NewRecorder()
+			if err := httpx.WriteDoc(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil), d); err != nil {
+				t.Fatal(err)
+			}
+			if n := strconv.Itoa(w.Body.Len()); n != w.Header().Get("Content-Length") || n != strconv.FormatInt(tt.size, 10) {
+				t.Errorf("%s bytes under a length of %s", n, w.Header().Get("Content-Length"))
+			}
+		})
 	}
 }

@@ -49,7 +49,8 @@ func (s *Service) allowPackage(ctx context.Context, who packhouse.Principal, act
 // It is the first thing that every exported method does. conditions are further
 // condition keys, lower case; nil for none.
 //
-// Errors: Unauthenticated for nobody, Denied, what reading the policies returns.
+// Errors: Unauthenticated for nobody, and with format.ReasonSecondFactor where policies
+// allow it and the second factor is missing; Denied; what reading the policies returns.
 func (s *Service) allow(ctx context.Context, who packhouse.Principal, action packhouse.Action, r resource, conditions map[string]string) error {
 	if who.IsAnonymous() {
 		return &packhouse.Error{Kind: packhouse.KindUnauthenticated, Reason: "credentials_required",
@@ -72,7 +73,7 @@ func (s *Service) allow(ctx context.Context, who packhouse.Principal, action pac
 		}
 		return packhouse.Deniedf(reason, "%s %s may not perform %s on %s: %s", who.Kind, who.Name, action, r.arn, d.Why)
 	}
-	return nil
+	return secondFactor(who, action)
 }
 
 // The reasons of a Denied that allow returns. The second tells that no statement allows

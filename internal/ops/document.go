@@ -28,7 +28,7 @@ func (s *Service) Document(ctx context.Context, who packhouse.Principal, k forma
 	}
 	d, err := s.docs.Document(ctx, k)
 	if err != nil {
-		return format.Doc{}, err
+		return format.Doc{}, s.suggest(ctx, who, k.Repo, k.Package, err)
 	}
 	return *d, nil
 }
@@ -41,7 +41,8 @@ func (s *Service) Asset(ctx context.Context, who packhouse.Principal, a packhous
 	}
 	asset, content, err := s.resolver.Asset(ctx, a)
 	if err != nil && packhouse.KindOf(err) == packhouse.KindNotFound {
-		return s.unfinishedAsset(ctx, who, a, err)
+		asset, content, err = s.unfinishedAsset(ctx, who, a, err)
+		return asset, content, s.suggest(ctx, who, a.Repo, a.Package, err)
 	}
 	return asset, content, err
 }

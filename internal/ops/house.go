@@ -31,6 +31,10 @@ func (s *Service) Tag(ctx context.Context, who packhouse.Principal, pkg packhous
 	}
 	return storeError("tag "+pkg.String(), s.catalog.Update(ctx, func(tx *catalog.Tx) error {
 		record, err := s.lockPackageIn(ctx, tx, repo, pkg)
+		if packhouse.KindOf(err) == packhouse.KindNotFound {
+			return packhouse.NotFoundf(packhouse.ResourcePackage, pkg.Package.Name,
+				"package %s is not held by repository %s, so it cannot be tagged there", pkg.Package, pkg.Repo.Name)
+		}
 		if err != nil {
 			return err
 		}

@@ -51,6 +51,13 @@ func (s *Service) Packages(ctx context.Context, who packhouse.Principal, r packh
 	if q.NamespacePrefix != "" && q.Format == "" {
 		return nil, "", packhouse.Invalidf("namespace_prefix", "a namespace can be given only together with a format")
 	}
+	if room, ok := s.formats[q.Format]; ok && q.NamespacePrefix != "" {
+		// The beginning of a namespace is spelled like a whole one (codeartifact.md 2.2); what
+		// is none is the beginning of none.
+		if n, err := room.Canonical(q.NamespacePrefix, "x"); err == nil {
+			q.NamespacePrefix = n.Namespace
+		}
+	}
 	repo, _, err := s.repository(ctx, r)
 	if err != nil {
 		return nil, "", err
@@ -178,17 +185,24 @@ func newRecord(repo catalog.RepositoryRow, n packhouse.PackageName, displayName 
 	}
 }
 
-// ensureRecord locks the record of a package, inserting p where there is none. Errors:
-// Conflict "name_taken" where the format takes the name for that of another package.
+// ensureRecord locks the record of a package, inserting p where there is none. Errors: as
+// of insertRecord.
 func (s *Service) ensureRecord(ctx context.Context, tx *catalog.Tx, p catalog.NewPackage) (record packhouse.Package, created bool, err error) {
 	record, err = tx.LockPackage(ctx, p.RepoID, p.Name)
 	if !errors.Is(err, catalog.ErrNotFound) {
 		return record, false, err
 	}
-	record, err = tx.InsertPackage(ctx, p)
+	record, err = s.insertRecord(ctx, tx, p)
+	return record, true, err
+}
+
+// insertRecord inserts the record of a package that has none. Errors: Conflict
+// "name_taken" where the format takes the name for that of another package.
+func (s *Service) insertRecord(ctx context.Context, tx *catalog.Tx, p catalog.NewPackage) (packhouse.Package, error) {
+	record, err := tx.InsertPackage(ctx, p)
 	if errors.Is(err, catalog.ErrExists) {
-		return record, false, packhouse.Conflictf("name_taken", packhouse.ResourcePackage, p.Name.Name,
+		return record, packhouse.Conflictf("name_taken", packhouse.ResourcePackage, p.Name.Name,
 			"the name %s is too much like that of another package in the repository", p.Name)
 	}
-	return record, true, err
+	return record, err
 }

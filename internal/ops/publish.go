@@ -205,7 +205,18 @@ func (s *Service) judge(ctx context.Context, tx *catalog.Tx, pub *publishing, pk
 
 // checkAssetCount holds a version to the quota of assets (codeartifact.md 2.5).
 func (s *Service) checkAssetCount(pub *publishing, v verdict) error {
-	if n := len(v.held) + len(v.fresh); n > s.quotas.AssetsPerVersion {
+	n := 0
+	for _, h := range v.held {
+		if !h.Side {
+			n++
+		}
+	}
+	for _, i := range v.fresh {
+		if !pub.Assets[i].Side {
+			n++
+		}
+	}
+	if n > s.quotas.AssetsPerVersion {
 		return &packhouse.Error{Kind: packhouse.KindQuotaExceeded, Reason: "assets_per_version",
 			Resource: packhouse.ResourceVersion, ResourceID: pub.Version,
 			Message: fmt.Sprintf("a version has at most %d assets; this would be %d", s.quotas.AssetsPerVersion, n)}
@@ -248,9 +259,12 @@ func (s *Service) inspect(ctx context.Context, pub *publishing, v verdict) (pack
 		return packhouse.Facts{DisplayName: pub.DisplayName}, nil
 	}
 	up := format.Upload{Package: pub.Package.Package, DisplayName: pub.DisplayName, Version: pub.Version, Manifest: pub.Manifest, ViaAPI: pub.ViaAPI}
+	if s.signing[pub.spec.ID] {
+		up.Sign = s.signer(ctx, pub.domain)
+	}
 	for _, i := range v.fresh {
 		a := pub.Assets[i]
-		up.Files = append(up.Files, format.UploadedFile{Name: a.Name, Size: a.Content.Size(), Hashes: a.Content.Hashes(), Content: a.Content})
+		up.Files = append(up.Files, format.UploadedFile{Name: a.Name, Size: a.Content.Size(), Hashes: a.Content.Hashes(), Content: a.Content, Side: a.Side})
 	}
 	return r.Inspect(ctx, up)
 }

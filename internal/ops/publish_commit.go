@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/packhouse/packhouse"
@@ -89,15 +90,14 @@ func (s *Service) ensurePackage(ctx context.Context, tx *catalog.Tx, pub *publis
 		return pkg, false, err
 	}
 	// The repository was looked up before the transaction; it may be gone since.
-	repo, _, err := s.repositoryIn(ctx, tx, pub.Package.Repo)
-	if err != nil {
+	if live, err := tx.RepositoryLives(ctx, pub.repo.ID); err != nil {
 		return pkg, false, err
-	}
-	if repo.ID != pub.repo.ID {
+	} else if !live {
 		return pkg, false, repositoryNotFound(pub.Package.Repo)
 	}
 	controls := packhouse.OriginControls{Publish: packhouse.Allow, Upstream: packhouse.Block}
-	return s.ensureRecord(ctx, tx, newRecord(repo, pub.Package.Package, pub.DisplayName, controls, now))
+	pkg, err = s.insertRecord(ctx, tx, newRecord(pub.repo, pub.Package.Package, pub.DisplayName, controls, now))
+	return pkg, true, err
 }
 
 // publishedRevision puts together the revision of what the version holds and what is
@@ -117,8 +117,10 @@ func (s *Service) publishedRevision(ctx context.Context, tx *catalog.Tx, pub *pu
 	var named []packhouse.Asset
 	for _, h := range v.held {
 		rev.Assets = append(rev.Assets, catalog.RevisionAsset{Name: h.Name, BlobID: h.Blob.ID, MediaType: h.MediaType, Side: h.Side})
-		rev.Size += h.Size
-		named = append(named, h.Asset)
+		if !h.Side {
+			rev.Size += h.Size
+			named = append(named, h.Asset)
+		}
 	}
 	for _, i := range v.fresh {
 		if pub.blobs[i].Object == "" {
@@ -133,9 +135,11 @@ func (s *Service) publishedRevision(ctx context.Context, tx *catalog.Tx, pub *pu
 		}
 		a := pub.Assets[i]
 		used[i] = kept
-		rev.Assets = append(rev.Assets, catalog.RevisionAsset{Name: a.Name, BlobID: row.ID, MediaType: a.MediaType})
-		rev.Size += row.Size
-		named = append(named, packhouse.Asset{Name: a.Name, Digest: row.Digest})
+		rev.Assets = append(rev.Assets, catalog.RevisionAsset{Name: a.Name, BlobID: row.ID, MediaType: a.MediaType, Side: a.Side})
+		if !a.Side {
+			rev.Size += row.Size
+			named = append(named, packhouse.Asset{Name: a.Name, Digest: row.Digest})
+		}
 	}
 	rev.Name = resolve.RevisionName(pub.Package.Package, pub.key, named, rev.Facts.Manifest)
 	return rev, nil
@@ -170,7 +174,7 @@ func (s *Service) pointVersion(ctx context.Context, tx *catalog.Tx, pub *publish
 // tag where the package does not have it yet.
 func (s *Service) setPublishedTags(ctx context.Context, tx *catalog.Tx, pub *publishing, pkg packhouse.Package, versionID int64, now time.Time) error {
 	tags := pub.Tags
-	if d := pub.spec.DefaultTag; d != "" {
+	if d := pub.spec.DefaultTag; d != "" && !slices.Contains(tags, d) {
 		have, err := tx.Tags(ctx, pkg.ID)
 		if err != nil {
 			return err

@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"cmp"
 	"log/slog"
 	"time"
 
@@ -66,8 +67,10 @@ type Options struct {
 	// Connections are the external connections that exist by name; their addresses
 	// may be unknown. Those that the rooms know by name need not be repeated.
 	Connections map[string]fetch.Connection
-	Region      string
-	Account     packhouse.AccountID // the installation's first account
+	// Signing are the formats whose versions are signed when they are published.
+	Signing []packhouse.FormatID
+	Region  string
+	Account packhouse.AccountID // the installation's first account
 	// HostSuffix makes Endpoint answer with host addresses below it; "" for path
 	// addresses.
 	HostSuffix string
@@ -76,8 +79,10 @@ type Options struct {
 	Quotas    Quotas
 	// DocumentBytes bounds the rendered documents kept in memory; 0 for the default.
 	DocumentBytes int64
-	Log           *slog.Logger     // nil discards
-	Now           func() time.Time // nil means time.Now
+	// LoginTokenLife is how long a token from signing in is good; 0 means 30 days.
+	LoginTokenLife time.Duration
+	Log            *slog.Logger     // nil discards
+	Now            func() time.Time // nil means time.Now
 }
 
 // Service does everything: every action of every door is one of its methods. Its
@@ -93,19 +98,24 @@ type Service struct {
 	formats      map[packhouse.FormatID]format.Format
 	knownFormats []packhouse.FormatID
 	// connections gives the format of each external connection that exists.
-	connections   map[string]packhouse.FormatID
-	region        string
-	account       packhouse.AccountID
-	hostSuffix    string
-	publicURL     string
-	quotas        Quotas
-	documentBytes int64
-	log           *slog.Logger
-	now           func() time.Time
+	connections    map[string]packhouse.FormatID
+	signing        map[packhouse.FormatID]bool
+	region         string
+	account        packhouse.AccountID
+	hostSuffix     string
+	publicURL      string
+	quotas         Quotas
+	documentBytes  int64
+	loginTokenLife time.Duration
+	log            *slog.Logger
+	now            func() time.Time
 
 	places   *otter.Cache[packhouse.RepoRef, *place]
 	displays *otter.Cache[displayKey, *display]
-	docs     *index.Index
+	// summaries are what hits of searches say of themselves, by revision.
+	summaries *otter.Cache[int64, *packhouse.Facts]
+
+	docs *index.Index
 }
 
 // How many look-ups by name, and how many default display versions, are kept.
@@ -117,32 +127,38 @@ const (
 // New makes a service.
 func New(o Options) *Service {
 	s := &Service{
-		catalog:       o.Catalog,
-		vault:         o.Vault,
-		keys:          o.Keys,
-		identity:      o.Identity,
-		resolver:      o.Resolver,
-		clock:         o.Clock,
-		keyARN:        o.KeyARN,
-		formats:       o.Formats,
-		knownFormats:  o.KnownFormats,
-		connections:   connectionFormats(o),
-		region:        o.Region,
-		account:       o.Account,
-		hostSuffix:    o.HostSuffix,
-		publicURL:     o.PublicURL,
-		quotas:        o.Quotas.withDefaults(),
-		documentBytes: o.DocumentBytes,
-		log:           o.Log,
-		now:           o.Now,
-		places:        otter.Must(&otter.Options[packhouse.RepoRef, *place]{MaximumSize: maxPlaces}),
-		displays:      otter.Must(&otter.Options[displayKey, *display]{MaximumSize: maxDisplays}),
+		catalog:        o.Catalog,
+		vault:          o.Vault,
+		keys:           o.Keys,
+		identity:       o.Identity,
+		resolver:       o.Resolver,
+		clock:          o.Clock,
+		keyARN:         o.KeyARN,
+		formats:        o.Formats,
+		knownFormats:   o.KnownFormats,
+		connections:    connectionFormats(o),
+		signing:        make(map[packhouse.FormatID]bool),
+		region:         o.Region,
+		account:        o.Account,
+		hostSuffix:     o.HostSuffix,
+		publicURL:      o.PublicURL,
+		quotas:         o.Quotas.withDefaults(),
+		documentBytes:  o.DocumentBytes,
+		loginTokenLife: cmp.Or(o.LoginTokenLife, defaultLoginTokenLife),
+		log:            o.Log,
+		now:            o.Now,
+		places:         otter.Must(&otter.Options[packhouse.RepoRef, *place]{MaximumSize: maxPlaces}),
+		displays:       otter.Must(&otter.Options[displayKey, *display]{MaximumSize: maxDisplays}),
+		summaries:      otter.Must(&otter.Options[int64, *packhouse.Facts]{MaximumWeight: maxSummaries, Weigher: weighSummary}),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	if s.now == nil {
 		s.now = time.Now
+	}
+	for _, id := range o.Signing {
+		s.signing[id] = true
 	}
 	s.initDocuments()
 	return s

@@ -30,7 +30,7 @@ func (s *Service) Stage(ctx context.Context, who packhouse.Principal, pkg packho
 	}
 	_, domain, err := s.repository(ctx, pkg.Repo)
 	if err != nil {
-		return nil, err
+		return nil, s.suggest(ctx, who, pkg.Repo, pkg.Package, err)
 	}
 	limit = s.assetLimit(pkg.Package.Format, limit)
 	if sized, ok := r.(format.Sized); ok && sized.Size() > limit {

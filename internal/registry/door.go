@@ -22,6 +22,9 @@ type Identity interface {
 	// Token returns the principal behind a bearer token. Errors: Unauthenticated
 	// "invalid_token" or "expired_token".
 	Token(ctx context.Context, token string) (packhouse.Principal, error)
+	// ProveSecondFactor compares a one-time code with what who still owes, and returns
+	// who with the outcome in its scope. Errors: Throttled.
+	ProveSecondFactor(ctx context.Context, who packhouse.Principal, code, client string) (packhouse.Principal, error)
 }
 
 // Address is the address that a request came in on.
@@ -64,6 +67,8 @@ type room struct {
 	routes httpx.Router[*format.Route]
 	// writeError is the format's own, nil without one.
 	writeError func(http.ResponseWriter, *http.Request, error)
+	// oneTimeCode reads the code of a second factor, nil where clients send none.
+	oneTimeCode func(*http.Request) string
 }
 
 // New mounts the formats. Errors: a mistake in a format's route table, such as two
@@ -90,6 +95,9 @@ func New(o Options) (*Door, error) {
 		}
 		if ew, ok := f.(format.ErrorWriter); ok {
 			r.writeError = ew.WriteError
+		}
+		if c, ok := f.(format.OneTimeCodes); ok {
+			r.oneTimeCode = c.OneTimeCode
 		}
 		d.rooms[r.id] = r
 	}
@@ -139,7 +147,7 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, rec *httpx.Record, 
 			m, allow, known = rm.routes.Find(r.Method, at.rest)
 		}
 	}
-	anonymous := known && m.Value.Anonymous
+	anonymous := known && (m.Value.Anonymous || m.Value.Linked && isLinked(r))
 	switch {
 	case authErr != nil && !anonymous:
 		return authErr
@@ -165,6 +173,11 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, rec *httpx.Record, 
 		}
 		defer d.busy.leave(who.ID)
 	}
+	if who.Scope.SecondFactor == packhouse.FactorOwed && rm.oneTimeCode != nil && changes(r.Method) {
+		if who, authErr = d.Identity.ProveSecondFactor(r.Context(), who, rm.oneTimeCode(r), rec.Client); authErr != nil {
+			return authErr
+		}
+	}
 	rec.Op, rec.Domain, rec.Repo = m.Value.Name, at.repo.Domain.Name, at.repo.Name
 	return m.Value.Serve(w, &format.Request{
 		Request: r,
@@ -176,6 +189,15 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, rec *httpx.Record, 
 		Issued:  time.Now().UTC(),
 	})
 }
+
+// isLinked reports whether a request has a signed link in the place of credentials.
+func isLinked(r *http.Request) bool {
+	return len(r.Header["Authorization"]) == 0 && r.URL.RawQuery != "" && r.URL.Query().Has("sig")
+}
+
+// changes reports whether a request may change something. Clients send their code with
+// reads too, and a code is good only once.
+func changes(method string) bool { return method != http.MethodGet && method != http.MethodHead }
 
 // place is a repository and what follows it in a path.
 type place struct {

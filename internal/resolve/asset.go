@@ -1,7 +1,9 @@
 package resolve
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -21,9 +23,10 @@ type assetKey struct {
 
 // placedAsset is where such an asset is, as of mark: a warm download needs no SQL.
 type placedAsset struct {
-	asset packhouse.Asset
-	blob  packhouse.BlobRef
-	mark  feed.Mark
+	asset     packhouse.Asset
+	blob      packhouse.BlobRef
+	published time.Time
+	mark      feed.Mark
 }
 
 // Asset finds an asset by single-version precedence (codeartifact.md 3.1 rule 4). When
@@ -56,7 +59,7 @@ func (r *Resolver) Asset(ctx context.Context, a packhouse.AssetRef) (packhouse.A
 	}
 	s := search{r: r, ref: a, format: f, shape: shape, repo: repo, versionKey: versionKey}
 	if placed, ok := r.assets.GetIfPresent(s.assetKey()); ok && r.o.Clock.Holds(placed.mark) {
-		return s.open(ctx, placed.asset, placed.blob)
+		return s.open(ctx, placed.asset, placed.blob, placed.published)
 	}
 	// A pull that was about to end when we came is over when asked again; more than two
 	// such meetings in a row mean trouble.
@@ -111,7 +114,7 @@ func (s *search) once(ctx context.Context) (asset packhouse.Asset, content *form
 			continue
 		}
 		conn, ok := r.connection(ctx, src.connection, s.format)
-		if !ok {
+		if !ok || s.beside() {
 			continue
 		}
 		found, err := s.atConnection(ctx, conn)
@@ -136,14 +139,23 @@ func (s *search) once(ctx context.Context) (asset packhouse.Asset, content *form
 	return asset, nil, false, versionNotFound(s.ref.VersionRef)
 }
 
+// beside reports whether a file beside a version's only asset is asked for. Registries
+// offer none as assets.
+func (s *search) beside() bool {
+	only := s.format.Spec().SingleAsset
+	return only != "" && s.ref.Asset != only
+}
+
 // fromRepository serves what a repository holds: its record decides, whatever it says.
 func (s *search) fromRepository(ctx context.Context, holder *catalog.RepositoryRow, found catalog.FoundAsset, display string, mark feed.Mark) (packhouse.Asset, *format.Content, error) {
 	switch found.Version.Status {
 	case packhouse.Archived, packhouse.Disposed:
-		e := packhouse.NotFoundf(packhouse.ResourceVersion, s.ref.Version, "version %s of package %s is %s", s.ref.Version, s.ref.Package, found.Version.Status)
+		e := packhouse.NotFoundf(packhouse.ResourceVersion, s.ref.Version,
+			"version %s of package %s is Archived, so it cannot be downloaded until its status is set to Published again", s.ref.Version, s.ref.Package)
 		e.Reason = "version_archived"
 		if found.Version.Status == packhouse.Disposed {
 			e.Reason = "version_disposed"
+			e.Message = fmt.Sprintf("version %s of package %s is Disposed and will not come back: use another version", s.ref.Version, s.ref.Package)
 		}
 		return packhouse.Asset{}, nil, e
 	case packhouse.Published, packhouse.Unlisted:
@@ -163,17 +175,17 @@ func (s *search) fromRepository(ctx context.Context, holder *catalog.RepositoryR
 				slog.String("package", s.ref.Package.String()), slog.String("version", s.ref.Version), slog.Any("error", err))
 		}
 	} else {
-		s.r.assets.Set(s.assetKey(), placedAsset{asset: asset, blob: found.Asset.Blob.BlobRef, mark: mark})
+		s.r.assets.Set(s.assetKey(), placedAsset{asset: asset, blob: found.Asset.Blob.BlobRef, published: found.Version.Published, mark: mark})
 	}
-	return s.open(ctx, asset, found.Asset.Blob.BlobRef)
+	return s.open(ctx, asset, found.Asset.Blob.BlobRef, found.Version.Published)
 }
 
-func (s *search) open(ctx context.Context, asset packhouse.Asset, blob packhouse.BlobRef) (packhouse.Asset, *format.Content, error) {
+func (s *search) open(ctx context.Context, asset packhouse.Asset, blob packhouse.BlobRef, published time.Time) (packhouse.Asset, *format.Content, error) {
 	c, err := s.r.o.Vault.Open(ctx, s.shape.domain.Key, blob)
 	if err != nil {
 		return packhouse.Asset{}, nil, StoreError("open "+s.ref.String(), err)
 	}
-	return asset, &format.Content{Size: asset.Size, At: c, Close: c.Close}, nil
+	return asset, &format.Content{Size: asset.Size, At: c, Close: c.Close, Modified: published}, nil
 }
 
 // atConnection looks the version up at a connection; nil when it is not there. A fresh
@@ -183,7 +195,7 @@ func (s *search) atConnection(ctx context.Context, conn fetch.Connection) (*form
 	domain := s.shape.domain.Key
 	if conn.URL == "" {
 		// Its index may have been kept from better days, but nothing can be fetched.
-		_, err := getter{s.r.o.Fetch, conn}.Get(ctx, "", nil, format.Validators{})
+		_, err := getter{s.r.o.Fetch, conn, nil}.Get(ctx, "", nil, format.Validators{})
 		return nil, err
 	}
 	index, err := s.r.remotes.get(ctx, domain, conn, s.ref.Package, time.Time{})
@@ -197,7 +209,10 @@ func (s *search) atConnection(ctx context.Context, conn fetch.Connection) (*form
 	if !ok {
 		return nil, index.failed // a kept index cannot tell that a version does not exist
 	}
-	return v, nil
+	// A copy, because a transfer may last long, and a slice would hold the whole document.
+	own := *v
+	own.Manifest, own.Fragment, own.Overlay = bytes.Clone(v.Manifest), bytes.Clone(v.Fragment), bytes.Clone(v.Overlay)
+	return &own, nil
 }
 
 // offered reports whether the index has the asset.
@@ -232,7 +247,8 @@ func (s *search) pull(ctx context.Context, src source, conn fetch.Connection, v 
 	asset, stream, err := p.follow(ctx)
 	switch {
 	case err == nil:
-	case packhouse.KindOf(err) == packhouse.KindDiskLow: // no room to keep it, which its client need not know (R21)
+	// No room to keep it (R21), or nothing is to be kept (R24): its client need not know.
+	case packhouse.KindOf(err) == packhouse.KindDiskLow, packhouse.ReasonOf(err) == "read_only":
 		asset, content, err := s.r.passThrough(ctx, conn, remote)
 		return asset, content, false, err
 	case packhouse.KindOf(err) == packhouse.KindNotFound:

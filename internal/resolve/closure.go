@@ -74,7 +74,7 @@ func readShape(ctx context.Context, tx *catalog.Tx, ref packhouse.DomainRef) (*d
 
 func domainError(ref packhouse.DomainRef, err error) error {
 	if errors.Is(err, catalog.ErrNotFound) {
-		return packhouse.NotFoundf(packhouse.ResourceDomain, ref.Name, "domain %s not found", ref.Name)
+		return packhouse.NotFoundf(packhouse.ResourceDomain, ref.Name, "domain %s does not exist in account %s", ref.Name, ref.Owner)
 	}
 	return StoreError("read shape of domain "+ref.String(), err)
 }
@@ -84,7 +84,7 @@ func (s *domainShape) repository(ref packhouse.RepoRef) (*catalog.RepositoryRow,
 	if row, ok := s.byName[ref.Name]; ok {
 		return row, nil
 	}
-	return nil, packhouse.NotFoundf(packhouse.ResourceRepository, ref.Name, "repository %s not found", ref)
+	return nil, packhouse.NotFoundf(packhouse.ResourceRepository, ref.Name, "repository %s does not exist in domain %s", ref.Name, ref.Domain.Name)
 }
 
 // closure returns the ids of the repositories that are searched when repo is asked:

@@ -177,6 +177,18 @@ func (g *registry) addAs(name string, v documentVersion, body []byte) {
 	g.files[filePath(name, v.Version)] = body
 }
 
+// replace offers other bytes for every version of a package.
+func (g *registry) replace(name string, body []byte) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	sum := sha512.Sum512(body)
+	for i := range g.packages[name].Versions {
+		v := &g.packages[name].Versions[i]
+		v.Size, v.Hashes = int64(len(body)), packhouse.Hashes{SHA512: hex.EncodeToString(sum[:])}
+		g.files[filePath(name, v.Version)] = body
+	}
+}
+
 func (g *registry) setTags(name string, tags map[string]string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

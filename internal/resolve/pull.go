@@ -89,6 +89,12 @@ func (r *Resolver) joinPull(ctx context.Context, o pullOrder) (*pull, error) {
 			return nil, notWaited(ctx, o.conn)
 		}
 	case !running:
+		if r.o.Busy != nil {
+			if err := r.o.Busy(); err != nil {
+				r.mu.Unlock()
+				return nil, err
+			}
+		}
 		ctx, end, err := r.detachLocked(ctx, pullTime)
 		if err != nil {
 			r.mu.Unlock()

@@ -16,7 +16,6 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/maypok86/otter/v2"
 	"golang.org/x/sync/semaphore"
-	"golang.org/x/sync/singleflight"
 
 	"github.com/packhouse/packhouse"
 	"github.com/packhouse/packhouse/internal/catalog"
@@ -31,17 +30,16 @@ const (
 	// failureFor is how long a failing upstream is not asked again while a kept index
 	// stands in (reliability.md R28: errors are not shared for longer).
 	failureFor = 5 * time.Second
-	// readingBytes bounds the documents that are read at one time, and maxIndexBytes one
-	// of them; the latter is the metadata limit of reliability.md A8.
-	readingBytes  = 256 << 20
-	maxIndexBytes = 100 << 20
+	// maxIndexBytes bounds an index document that was kept.
+	maxIndexBytes = 1 << 30
 )
 
 // remoteIndex is what is known of a package at a connection. It is shared and never
 // changes.
 type remoteIndex struct {
 	row      catalog.RemoteRow   // without Body
-	index    *format.RemoteIndex // nil when the registry does not have the package
+	packed   []byte              // the kept document while it has not been read
+	index    *format.RemoteIndex // nil when the registry does not have the package, and while packed
 	order    []int               // of index.Versions that count, by Format.Compare
 	keys     []string            // of index.Versions; "" where the version is unusable or a repetition
 	versions map[string]int      // by key
@@ -83,11 +81,14 @@ func (k remoteKey) String() string {
 type remoteIndexes struct {
 	r       *Resolver
 	memory  *otter.Cache[remoteKey, *remoteIndex]
-	flights singleflight.Group
-	reading *semaphore.Weighted
+	budget  *semaphore.Weighted // bytes of large documents; see flight.go
 	encoder func() (*zstd.Encoder, error)
 	decoder func() (*zstd.Decoder, error)
 	ids     sync.Map // connection name to credential id, which is costly
+
+	mu      sync.Mutex
+	flights map[remoteKey]*indexFlight
+	behind  map[remoteKey]bool // refreshes that nobody waits for
 }
 
 func newRemoteIndexes(r *Resolver) *remoteIndexes {
@@ -97,7 +98,7 @@ func newRemoteIndexes(r *Resolver) *remoteIndexes {
 			MaximumWeight: uint64(max(r.o.IndexBytes, 0)),
 			Weigher:       func(_ remoteKey, i *remoteIndex) uint32 { return uint32(max(0, min(i.weight, math.MaxInt32))) },
 		}),
-		reading: semaphore.NewWeighted(readingBytes),
+		budget: semaphore.NewWeighted(budgetBytes), flights: map[remoteKey]*indexFlight{}, behind: map[remoteKey]bool{},
 		encoder: sync.OnceValues(func() (*zstd.Encoder, error) {
 			return zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20), zstd.WithLowerEncoderMem(true))
 		}),
@@ -139,9 +140,18 @@ func (c *remoteIndexes) key(domainID int64, conn fetch.Connection, n packhouse.P
 // get returns the index of a package at a connection: from memory or its row while
 // fresh, else asked for again. since, where not zero, asks again even while it is fresh,
 // unless that was done after since. When the upstream fails and a kept index may stand
-// in, that is returned with failed set. Errors: Upstream kinds. A package that the
-// registry does not have is an index without versions.
+// in, that is returned with failed set. The caller looks something up in it and lets go
+// of it. Errors: Upstream kinds. A package that the registry does not have is an index
+// without versions.
 func (c *remoteIndexes) get(ctx context.Context, domain packhouse.KeyRef, conn fetch.Connection, n packhouse.PackageName, since time.Time) (*remoteIndex, error) {
+	ctx, done := context.WithCancel(ctx)
+	defer done()
+	return c.hold(ctx, domain, conn, n, since)
+}
+
+// hold is get for a caller who keeps the index until ctx ends: for so long a large one
+// counts against the memory for all of them.
+func (c *remoteIndexes) hold(ctx context.Context, domain packhouse.KeyRef, conn fetch.Connection, n packhouse.PackageName, since time.Time) (*remoteIndex, error) {
 	k := c.key(domain.DomainID, conn, n)
 	if i, ok := c.memory.GetIfPresent(k); ok && c.r.o.Clock.Holds(i.mark) && c.usable(i, since) {
 		return i, nil
@@ -151,25 +161,25 @@ func (c *remoteIndexes) get(ctx context.Context, domain packhouse.KeyRef, conn f
 	// flight that others began may have found fresh enough what is too old for since: the
 	// next one that is joined began after this call.
 	for joined := false; ; joined = true {
-		flight := c.flights.DoChan(k.String(), func() (any, error) {
-			ctx, end, err := c.r.detach(ctx, refreshTime)
-			if err != nil {
-				return nil, err
-			}
-			defer end()
-			return c.load(ctx, k, domain, conn, since)
+		f, mine, err := c.join(ctx, k, func(ctx context.Context, f *indexFlight) (*remoteIndex, error) {
+			return c.load(ctx, f, k, domain, conn, since)
 		})
+		if err != nil {
+			return nil, err
+		}
 		select {
-		case res := <-flight:
-			if res.Err != nil {
-				return nil, res.Err
-			}
-			i := res.Val.(*remoteIndex)
-			if joined || !res.Shared || c.usable(i, since) {
-				return i, nil
-			}
+		case <-f.done:
 		case <-ctx.Done():
+			c.leave(f)
 			return nil, notWaited(ctx, conn)
+		}
+		if f.err == nil && (joined || mine || c.usable(f.index, since)) {
+			c.leaveAfter(ctx, f)
+			return f.index, nil
+		}
+		c.leave(f)
+		if f.err != nil {
+			return nil, f.err
 		}
 	}
 }
@@ -182,38 +192,55 @@ func (c *remoteIndexes) usable(i *remoteIndex, since time.Time) bool {
 		return true
 	}
 	fresh := i.failed == nil && now.Before(i.row.FreshUntil) && !i.row.FreshUntil.After(now.Add(max(c.r.o.FreshFor, c.r.o.AbsentFor)))
-	if since.IsZero() || i.index == nil {
+	if since.IsZero() || i.row.Absent {
 		return fresh
 	}
 	return fresh && i.row.Fetched.After(since)
 }
 
 // load is what one flight does.
-func (c *remoteIndexes) load(ctx context.Context, k remoteKey, domain packhouse.KeyRef, conn fetch.Connection, since time.Time) (_ *remoteIndex, err error) {
-	defer contain(&err) // else singleflight ends the process
+func (c *remoteIndexes) load(ctx context.Context, f *indexFlight, k remoteKey, domain packhouse.KeyRef, conn fetch.Connection, since time.Time) (_ *remoteIndex, err error) {
+	defer contain(&err)
 	kept, ok := c.memory.GetIfPresent(k)
 	if !ok || !c.r.o.Clock.Holds(kept.mark) {
 		if kept, err = c.stored(ctx, k, domain); err != nil {
 			return nil, err
 		}
 	}
-	if kept != nil && c.usable(kept, since) {
-		c.memory.Set(k, kept)
-		return kept, nil
+	if kept != nil && !f.behind && c.usable(kept, since) {
+		if kept, err = c.unpack(ctx, f, k, kept); err != nil {
+			return nil, err
+		}
+		if kept != nil {
+			c.memory.Set(k, kept)
+			return kept, nil
+		}
 	}
-	fresh, err := c.refresh(ctx, k, domain, conn, kept)
+	if kept != nil && since.IsZero() && !f.behind && c.tolerable(kept) {
+		if kept, err = c.unpack(ctx, f, k, kept); err != nil {
+			return nil, err
+		}
+		if kept != nil {
+			return c.tolerate(ctx, k, domain, conn, kept), nil
+		}
+	}
+	fresh, err := c.refresh(ctx, f, k, domain, conn, kept)
 	if err == nil {
 		c.memory.Set(k, fresh)
 		return fresh, nil
 	}
 	now := c.r.now()
-	if kept == nil || kept.index == nil || now.Sub(kept.row.Fetched) > c.r.o.StaleFor {
+	if kept == nil || kept.row.Absent || now.Sub(kept.row.Fetched) > c.r.o.StaleFor {
 		return nil, err
 	}
+	failed := err
+	if kept, err = c.unpack(ctx, f, k, kept); kept == nil {
+		return nil, errors.Join(failed, err)
+	}
 	c.r.log.LogAttrs(ctx, slog.LevelWarn, "upstream index stale, using kept copy", slog.String("upstream", conn.Name),
-		slog.String("package", k.name.String()), slog.Duration("age", now.Sub(kept.row.Fetched)), slog.Any("error", err))
+		slog.String("package", k.name.String()), slog.Duration("age", now.Sub(kept.row.Fetched)), slog.Any("error", failed))
 	stale := *kept
-	stale.failed, stale.retryAt = err, now.Add(failureFor)
+	stale.failed, stale.retryAt = failed, now.Add(failureFor)
 	c.memory.Set(k, &stale)
 	return &stale, nil
 }
@@ -232,51 +259,61 @@ func (c *remoteIndexes) stored(ctx context.Context, k remoteKey, domain packhous
 	if err != nil {
 		return nil, StoreError(fmt.Sprintf("read kept index of %s at %s", k.name, k.connection), err)
 	}
-	packed := row.Body
-	row.Body = nil
-	if row.Absent {
-		return &remoteIndex{row: row, mark: mark, weight: absentWeight}, nil
+	i := &remoteIndex{row: row, packed: row.Body, mark: mark, weight: absentWeight}
+	i.row.Body = nil
+	return i, nil
+}
+
+// unpack returns an index with its document read, itself where it is already. A row that
+// an older release wrote in another encoding is no reason to fail: it yields nil, and the
+// registry is asked again. Errors: those of waiting for memory.
+func (c *remoteIndexes) unpack(ctx context.Context, f *indexFlight, k remoteKey, i *remoteIndex) (*remoteIndex, error) {
+	if i.index != nil || i.row.Absent {
+		return i, nil
+	}
+	var header zstd.Header
+	if err := header.Decode(i.packed); err == nil && header.HasFCS && header.FrameContentSize <= maxIndexBytes {
+		if err := f.admit(ctx, int64(header.FrameContentSize)); err != nil {
+			return nil, err
+		}
 	}
 	decoder, err := c.decoder()
 	if err != nil {
 		return nil, packhouse.Internal(err)
 	}
-	body, err := decoder.DecodeAll(packed, nil)
+	body, err := decoder.DecodeAll(i.packed, nil)
 	if err == nil {
-		var i *remoteIndex
-		if i, err = c.read(ctx, k, body); err == nil {
-			i.row, i.mark = row, mark
-			return i, nil
+		var read *remoteIndex
+		if read, err = c.read(k, body); err == nil {
+			read.row, read.mark = i.row, i.mark
+			return read, nil
 		}
 	}
-	// A row that an older release wrote in another encoding is no reason to fail: the
-	// registry is asked again.
 	c.r.log.LogAttrs(ctx, slog.LevelWarn, "kept upstream index unreadable", slog.String("upstream", k.connection),
 		slog.String("package", k.name.String()), slog.Any("error", err))
 	return nil, nil
 }
 
-// absentWeight is what a read index costs in memory besides its body, roughly.
-const absentWeight = 512
+// What a read index costs in memory besides its body, roughly: as a whole, and for each
+// version.
+const (
+	absentWeight  = 512
+	versionWeight = 640
+)
 
 // read reads an index document.
-func (c *remoteIndexes) read(ctx context.Context, k remoteKey, body []byte) (_ *remoteIndex, err error) {
+func (c *remoteIndexes) read(k remoteKey, body []byte) (_ *remoteIndex, err error) {
 	defer contain(&err) // what cannot be read must not stand in the way of a better answer
 	f, err := c.r.format(k.name.Format)
 	if err != nil {
 		return nil, err
 	}
-	size := int64(min(len(body), readingBytes))
-	if err := c.reading.Acquire(ctx, size); err != nil {
-		return nil, err
-	}
-	defer c.reading.Release(size)
 	index, err := f.(format.Puller).ReadIndex(k.name, body)
 	if err != nil {
 		return nil, err
 	}
 	i := &remoteIndex{index: index, keys: make([]string, len(index.Versions)), versions: make(map[string]int, len(index.Versions)),
-		order: make([]int, 0, len(index.Versions)), weight: absentWeight + 2*len(body)}
+		order: make([]int, 0, len(index.Versions)), weight: absentWeight + len(body) + versionWeight*len(index.Versions)}
 	for at := range index.Versions {
 		v := &index.Versions[at]
 		key, err := f.VersionKey(v.Version)
@@ -298,19 +335,30 @@ func (c *remoteIndexes) read(ctx context.Context, k remoteKey, body []byte) (_ *
 
 // refresh asks the registry and keeps the answer. 401, 403, 407, 429 and 5xx are never
 // kept (R29).
-func (c *remoteIndexes) refresh(ctx context.Context, k remoteKey, domain packhouse.KeyRef, conn fetch.Connection, kept *remoteIndex) (*remoteIndex, error) {
+func (c *remoteIndexes) refresh(ctx context.Context, f *indexFlight, k remoteKey, domain packhouse.KeyRef, conn fetch.Connection, kept *remoteIndex) (*remoteIndex, error) {
 	puller := c.r.o.Formats[k.name.Format].(format.Puller)
 	var prior format.Validators
-	if kept != nil && kept.index != nil {
+	if kept != nil && !kept.row.Absent {
 		prior = format.Validators{ETag: kept.row.ETag, LastModified: kept.row.LastModified}
 	}
-	fetched, err := puller.FetchIndex(ctx, getter{c.r.o.Fetch, conn}, k.name, prior)
+	if c.r.o.Busy != nil {
+		if err := c.r.o.Busy(); err != nil {
+			return nil, err
+		}
+	}
+	fetched, err := puller.FetchIndex(ctx, getter{c.r.o.Fetch, conn, f.admit}, k.name, prior)
 	now := c.r.now()
 	row := catalog.RemoteRow{DomainID: k.domain, Connection: k.connection, CredentialID: k.credential, Name: k.name, Fetched: now}
 	switch {
 	case errors.Is(err, format.ErrNotModified):
-		if kept == nil || kept.index == nil {
+		if prior == (format.Validators{}) {
 			return nil, badIndex(conn, "answered that nothing changed, but nothing was kept", nil)
+		}
+		if kept, err = c.unpack(ctx, f, k, kept); err != nil {
+			return nil, err
+		}
+		if kept == nil {
+			return c.refresh(ctx, f, k, domain, conn, nil)
 		}
 		renewed := *kept
 		renewed.failed, renewed.retryAt = nil, time.Time{}
@@ -323,7 +371,7 @@ func (c *remoteIndexes) refresh(ctx context.Context, k remoteKey, domain packhou
 	case err != nil:
 		return nil, err
 	}
-	fresh, err := c.read(ctx, k, fetched.Body)
+	fresh, err := c.read(k, fetched.Body)
 	switch {
 	case errors.Is(err, errPanicked): // our fault, not the registry's
 		return nil, err
@@ -339,11 +387,14 @@ func (c *remoteIndexes) refresh(ctx context.Context, k remoteKey, domain packhou
 	row.ETag, row.LastModified = fetched.Validators.ETag, fetched.Validators.LastModified
 	row.FreshUntil = now.Add(c.r.o.FreshFor)
 	fresh.row = row
-	if kept != nil && kept.index != nil && kept.row.BodyName == row.BodyName {
+	if kept != nil && !kept.row.Absent && kept.row.BodyName == row.BodyName {
 		// The same document under new validators: nothing that was made of it is old.
 		fresh.mark = kept.mark
 		c.persist(ctx, k, func(tx *catalog.Tx) error { return tx.TouchRemoteIndex(ctx, row) })
 		return fresh, nil
+	}
+	if kept != nil && !kept.row.Absent {
+		c.tellChanged(ctx, f, k, fresh, kept)
 	}
 	fresh.row.Body = encoder.EncodeAll(fetched.Body, nil)
 	return c.keep(ctx, k, domain, fresh, kept), nil
@@ -385,8 +436,9 @@ func badIndex(conn fetch.Connection, what string, cause error) *packhouse.Error 
 type getter struct {
 	client *fetch.Client
 	conn   fetch.Connection
+	admit  fetch.Admit
 }
 
 func (g getter) Get(ctx context.Context, path string, h http.Header, prior format.Validators) (format.Response, error) {
-	return g.client.Get(ctx, g.conn, path, h, prior)
+	return g.client.GetWithin(ctx, g.conn, path, h, prior, g.admit)
 }

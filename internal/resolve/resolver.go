@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -40,6 +41,12 @@ type Options struct {
 	// AbsentFor how long a 404 is remembered (60 s), StaleFor how long a kept index
 	// may stand in for a failing upstream (7 days).
 	FreshFor, AbsentFor, StaleFor time.Duration
+	// RevalidateFor is how long after its freshness a remote index is still used at once,
+	// while the registry is asked behind it (0: never).
+	RevalidateFor time.Duration
+	// Busy, where not nil, is asked before a registry is; its error is the caller's
+	// answer unless something kept can stand in (reliability.md A8, memory).
+	Busy func() error
 	// RecheckFor is how often, at most, a version that a fresh remote index does not
 	// have makes us ask again (default 10 s).
 	RecheckFor time.Duration
@@ -56,6 +63,7 @@ type Resolver struct {
 
 	shapes  sync.Map // packhouse.DomainRef to *domainShape
 	remotes *remoteIndexes
+	besides *besides
 	assets  *otter.Cache[assetKey, placedAsset]
 	retains singleflight.Group // retentions of one version in one repository
 
@@ -85,6 +93,7 @@ func New(o Options) *Resolver {
 	r := &Resolver{o: o, log: o.Log, now: o.Now, pulls: map[pullKey]*pull{}}
 	r.base, r.abandon = context.WithCancel(context.Background())
 	r.remotes = newRemoteIndexes(r)
+	r.besides = newBesides(r)
 	r.assets = otter.Must(&otter.Options[assetKey, placedAsset]{MaximumSize: o.Assets})
 	return r
 }
@@ -157,9 +166,14 @@ func (r *Resolver) format(id packhouse.FormatID) (format.Format, error) {
 	return f, nil
 }
 
+// diskFailures are what a disk answers that is broken or set read-only, and a process that
+// is out of file descriptors.
+var diskFailures = []syscall.Errno{syscall.EIO, syscall.EROFS, syscall.EACCES, syscall.EMFILE, syscall.ENFILE}
+
 // StoreError turns what a store returned into the engine's error: nil stays nil, errors
 // of our own and ended contexts pass as they are, a full disk is DiskLow (reliability.md
-// R21), anything else is Internal with op before it.
+// R21), a disk that fails and a commit in doubt are Unavailable (R4, R6), anything else is
+// Internal with op before it.
 func StoreError(op string, err error) error {
 	var known *packhouse.Error
 	switch {
@@ -168,6 +182,12 @@ func StoreError(op string, err error) error {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return &packhouse.Error{Kind: packhouse.KindDiskLow, Reason: "disk_full", RetryAfter: time.Minute,
 			Message: "the server's disk is full, so nothing can be stored at the moment", Err: fmt.Errorf("%s: %w", op, err)}
+	case errors.Is(err, catalog.ErrInDoubt):
+		return &packhouse.Error{Kind: packhouse.KindUnavailable, Reason: "outcome_unknown", RetryAfter: time.Second,
+			Message: "the server cannot tell whether this was stored; look before you send it again", Err: fmt.Errorf("%s: %w", op, err)}
+	case slices.ContainsFunc(diskFailures, func(e syscall.Errno) bool { return errors.Is(err, e) }):
+		return &packhouse.Error{Kind: packhouse.KindUnavailable, Reason: "store_failing", RetryAfter: time.Minute,
+			Message: "the server's disk fails at the moment", Err: fmt.Errorf("%s: %w", op, err)}
 	}
 	return packhouse.Internal(fmt.Errorf("%s: %w", op, err))
 }
@@ -184,11 +204,11 @@ func contain(err *error) {
 }
 
 func packageNotFound(pkg packhouse.PackageRef) error {
-	return packhouse.NotFoundf(packhouse.ResourcePackage, pkg.Package.String(), "package %s not found", pkg.Package)
+	return packhouse.NotFoundf(packhouse.ResourcePackage, pkg.Package.String(), "package %s is neither in repository %s nor behind it: publish it there, or add an upstream that has it", pkg.Package, pkg.Repo.Name)
 }
 
 func versionNotFound(v packhouse.VersionRef) error {
-	return packhouse.NotFoundf(packhouse.ResourceVersion, v.Version, "version %s of package %s not found", v.Version, v.Package)
+	return packhouse.NotFoundf(packhouse.ResourceVersion, v.Version, "version %s of package %s is neither in repository %s nor behind it", v.Version, v.Package, v.Repo.Name)
 }
 
 func assetNotFound(a packhouse.AssetRef) error {

@@ -15,7 +15,9 @@ import (
 // View returns the package as repo shows it: own versions, upstreams depth-first,
 // connections, nearest record first, origin controls applied. With local only the
 // repository's own. A failing connection is stood in for by its kept index, or else by
-// what repositories hold of the package; Stamp.Stale tells.
+// what repositories hold of the package; Stamp.Stale tells. Until ctx ends, a view of a
+// large remote index counts against the memory for all such indexes: ctx should end when
+// the view is no longer needed.
 //
 // Errors: NotFound "repository_not_found", "package_not_found" (nobody has it);
 // KindUpstream when a connection that had to be asked failed and nothing kept may stand
@@ -82,11 +84,12 @@ func (r *Resolver) View(ctx context.Context, pkg packhouse.PackageRef, local boo
 		}
 		asked[conn.Name] = true
 		mark := r.o.Clock.Remote(shape.domain.ID, conn.Name, pkg.Package)
-		index, err := r.remotes.get(ctx, shape.domain.Key, conn, pkg.Package, time.Time{})
+		index, err := r.remotes.hold(ctx, shape.domain.Key, conn, pkg.Package, time.Time{})
 		if err != nil {
 			m.failConnection(mark, err)
 			continue
 		}
+		ctx = context.WithValue(ctx, holding{}, true)
 		m.addRemote(index, r.now())
 	}
 	return m.result(pkg, r.now())
@@ -138,6 +141,9 @@ func (m *merger) addRepository(repo *catalog.RepositoryRow, found *catalog.Found
 func (m *merger) addRemote(i *remoteIndex, now time.Time) {
 	m.stamp.Marks = append(m.stamp.Marks, i.mark)
 	until := i.row.FreshUntil
+	if i.retryAt.After(until) {
+		until = i.retryAt
+	}
 	if i.failed != nil {
 		until = i.retryAt
 		m.stamp.Stale = max(m.stamp.Stale, now.Sub(i.row.Fetched), time.Second)

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -133,18 +135,24 @@ type pacedListener struct {
 	net.Listener
 	total, perPeer int
 	stall          time.Duration
+	plain          bool // connections carry HTTP/1 as it is, not TLS
 
 	mu    sync.Mutex
 	open  int
 	peers map[string]int
 }
 
-func newPacedListener(l net.Listener, limits config.Limits) *pacedListener {
+func newPacedListener(l net.Listener, limits config.Limits, plain bool) *pacedListener {
 	return &pacedListener{Listener: l, total: limits.Connections, perPeer: limits.ConnectionsPeer,
-		stall: limits.WriteStall, peers: map[string]int{}}
+		stall: limits.WriteStall, plain: plain, peers: map[string]int{}}
 }
 
-// Accept closes connections above the limits at once.
+// waitingRoom is how many connections of one peer beyond its limit are kept until they
+// have been told so; more are closed at once.
+const waitingRoom = 8
+
+// Accept closes connections above the limits at once, except a few per peer, which the
+// edge answers with 429.
 func (l *pacedListener) Accept() (net.Conn, error) {
 	for {
 		c, err := l.Listener.Accept()
@@ -152,23 +160,32 @@ func (l *pacedListener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		peer, _, err := net.SplitHostPort(c.RemoteAddr().String())
-		if err != nil || !l.enter(peer) {
+		n, ok := 0, false
+		if err == nil {
+			n, ok = l.enter(peer)
+		}
+		if !ok {
 			_ = c.Close()
 			continue
 		}
-		return &pacedConn{Conn: c, from: l, peer: peer}, nil
+		conn := &pacedConn{Conn: c, from: l, peer: peer, beyond: n > l.perPeer}
+		if l.plain {
+			conn.framing = &framing{}
+		}
+		return conn, nil
 	}
 }
 
-func (l *pacedListener) enter(peer string) bool {
+// enter counts a connection and reports the how manyth of its peer it is.
+func (l *pacedListener) enter(peer string) (n int, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.open >= l.total || l.peers[peer] >= l.perPeer {
-		return false
+	if l.open >= l.total || l.peers[peer] >= l.perPeer+waitingRoom {
+		return 0, false
 	}
 	l.open++
 	l.peers[peer]++
-	return true
+	return l.peers[peer], true
 }
 
 func (l *pacedListener) leave(peer string) {
@@ -183,10 +200,63 @@ func (l *pacedListener) leave(peer string) {
 // pacedConn ends when its client takes no byte for the listener's stall time.
 type pacedConn struct {
 	net.Conn
-	from  *pacedListener
-	peer  string
-	armed atomic.Int64 // Unix nanoseconds when the write deadline was last set
-	once  sync.Once
+	from    *pacedListener
+	peer    string
+	beyond  bool         // above the peer's limit: requests are answered with 429
+	framing *framing     // nil below TLS
+	armed   atomic.Int64 // Unix nanoseconds when the write deadline was last set
+	once    sync.Once
+	resets  resetCount
+}
+
+// connKey is the context key of the connection that a request came on.
+type connKey struct{}
+
+// withConn is the server's ConnContext.
+func withConn(ctx context.Context, c net.Conn) context.Context {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	return context.WithValue(ctx, connKey{}, c)
+}
+
+// connOf returns the connection of a request, nil outside of a server.
+func connOf(ctx context.Context) *pacedConn {
+	c, _ := ctx.Value(connKey{}).(*pacedConn)
+	return c
+}
+
+// Read follows the framing of what arrives.
+func (c *pacedConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if c.framing != nil && n > 0 {
+		if ferr := c.framing.follow(p[:n]); ferr != nil {
+			return 0, ferr
+		}
+	}
+	return n, err
+}
+
+// resetSpan is the time over which cancelled streams are counted (reliability.md A8).
+const resetSpan = 10 * time.Second
+
+// resetCount counts the HTTP/2 streams that a client cancelled before their answer was
+// complete.
+type resetCount struct {
+	mu    sync.Mutex
+	began time.Time
+	n     int
+}
+
+// tooMany notes one and reports whether there are more than limit within resetSpan.
+func (c *resetCount) tooMany(now time.Time, limit int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now.Sub(c.began) >= resetSpan {
+		c.began, c.n = now, 0
+	}
+	c.n++
+	return c.n > limit
 }
 
 // arm renews the write deadline, at most once in a tenth of the stall time: a timer per

@@ -29,6 +29,9 @@ type edge struct {
 	metrics   *metrics
 	log       *slog.Logger
 	panics    panicCount
+	noSpace   func() // called after a request that found the disk full; nil for nothing
+
+	busyWrites func() error // refuses what carries a package; nil for never
 
 	requests, writes chan struct{} // slots
 }
@@ -45,14 +48,19 @@ func newEdge(a *addresses, doors map[Owner]http.Handler, l config.Limits, m *met
 // ServeHTTP answers one request and tells of it once.
 func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
-	rec := &httpx.Record{RequestID: e.requestID(r)}
+	rec := &httpx.Record{RequestID: e.requestID(r), Client: e.addresses.client(r)}
 	h := w.Header()
 	h["X-Request-Id"] = []string{rec.RequestID}
+	if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
+		// Should somebody before us have gone by a length, or HTTP/1.0 by chunks, what
+		// follows is no request (reliability.md S4).
+		h["Connection"] = []string{"close"}
+	}
 	out := &answer{ResponseWriter: w}
 	// The server's own request keeps its own body: net/http must recognise it to end a
 	// refused upload at once instead of waiting for more of it.
 	r = r.WithContext(httpx.WithRecord(r.Context(), rec))
-	if r.Body != nil && r.Body != http.NoBody {
+	if hasBody(r) {
 		out.body = newPacedBody(w, r.Body, e.limits)
 		r.Body = out.body
 	}
@@ -70,6 +78,7 @@ func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			aborted = e.contain(out, r, rec, failure)
 		}
 		e.tell(r, rec, out, time.Since(began), aborted)
+		e.countReset(r)
 		if aborted {
 			panic(http.ErrAbortHandler)
 		}
@@ -83,7 +92,13 @@ func (e *edge) dispatch(w *answer, r *http.Request, rec *httpx.Record) {
 		e.refuse(w, rec, http.StatusMethodNotAllowed, "This server does not take that method.")
 		return
 	}
-	if manyHeaders(r.Header) {
+	if c := connOf(r.Context()); c != nil && c.beyond {
+		w.Header().Set("Retry-After", "1")
+		w.Header().Set("Connection", "close")
+		e.refuse(w, rec, http.StatusTooManyRequests, "Your address has too many connections open; use fewer, or keep them and send more requests on each.")
+		return
+	}
+	if e.manyHeaders(r.Header) {
 		e.refuse(w, rec, http.StatusRequestHeaderFieldsTooLarge, "The request has too many headers.")
 		return
 	}
@@ -100,7 +115,7 @@ func (e *edge) dispatch(w *answer, r *http.Request, rec *httpx.Record) {
 			"This server does not know itself by that host name; set public_url (--public-url) to the address that clients use.")
 		return
 	}
-	if !known || at.Domain.Name != "" && row.Owner != OwnerRegistry || segment != "" && row.Owner == OwnerServer {
+	if !known || at.Domain.Name != "" && row.Owner != OwnerRegistry && row.Owner != OwnerPages || segment != "" && row.Owner == OwnerServer {
 		e.refuse(w, rec, http.StatusNotFound, "There is nothing at this address.")
 		return
 	}
@@ -111,6 +126,11 @@ func (e *edge) dispatch(w *answer, r *http.Request, rec *httpx.Record) {
 	}
 	defer release(e.requests)
 	if carriesPackage(row, r) {
+		if e.busyWrites != nil && e.busyWrites() != nil {
+			w.Header().Set("Retry-After", "5")
+			e.refuse(w, rec, http.StatusServiceUnavailable, "The server is short of memory and takes in no packages at the moment.")
+			return
+		}
 		if !take(e.writes) {
 			w.Header().Set("Retry-After", "1")
 			e.refuse(w, rec, http.StatusServiceUnavailable, "The server takes in too many packages at the moment.")
@@ -121,16 +141,26 @@ func (e *edge) dispatch(w *answer, r *http.Request, rec *httpx.Record) {
 	e.answerWith(row, w, r, rec)
 }
 
-// maxHeaders bounds the header lines of a request beside Host; how long they are is
+// manyHeaders counts the header lines of a request beside Host; how long they are is
 // net/http's to check (reliability.md A8).
-const maxHeaders = 100
-
-func manyHeaders(h http.Header) bool {
+func (e *edge) manyHeaders(h http.Header) bool {
 	n := 0
 	for _, values := range h {
 		n += len(values)
 	}
-	return n > maxHeaders
+	return n > e.limits.Headers
+}
+
+// countReset closes a connection whose client keeps cancelling what it asks for
+// (reliability.md A8, CVE-2023-39325). Streams that are cancelled before they begin are
+// net/http's to count.
+func (e *edge) countReset(r *http.Request) {
+	if r.ProtoMajor != 2 || r.Context().Err() == nil {
+		return
+	}
+	if c := connOf(r.Context()); c != nil && c.resets.tooMany(time.Now(), e.limits.StreamResets) {
+		_ = c.Close() // closing is what was wanted
+	}
 }
 
 func (e *edge) answerWith(row Row, w *answer, r *http.Request, rec *httpx.Record) {
@@ -150,8 +180,14 @@ func (e *edge) answerWith(row Row, w *answer, r *http.Request, rec *httpx.Record
 // carriesPackage reports requests whose body may be a package: they have slots of their
 // own, so that uploads cannot starve reads.
 func carriesPackage(row Row, r *http.Request) bool {
-	return r.Body != nil && r.Body != http.NoBody &&
+	return hasBody(r) &&
 		(row.Owner == OwnerRegistry || row.Owner == OwnerCodeArtifact && r.ContentLength > 1<<20)
+}
+
+// hasBody reports whether something follows the headers. HTTP/2 gives every request a
+// body, so that only its length tells.
+func hasBody(r *http.Request) bool {
+	return r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0
 }
 
 func take(slots chan struct{}) bool {
@@ -246,6 +282,9 @@ func (e *edge) tell(r *http.Request, rec *httpx.Record, w *answer, took time.Dur
 		status = 499 // the answer was cut off; nobody saw a clean end
 	}
 	e.metrics.request(rec, status, took)
+	if e.noSpace != nil && packhouse.ReasonOf(rec.Err) == "disk_full" {
+		e.noSpace()
+	}
 	level := slog.LevelInfo
 	switch {
 	case rec.Door == "server" && status < 400:
@@ -262,7 +301,7 @@ func (e *edge) tell(r *http.Request, rec *httpx.Record, w *answer, took time.Dur
 	attrs := make([]slog.Attr, 0, 18)
 	attrs = append(attrs,
 		slog.String("request_id", rec.RequestID),
-		slog.String("client", e.addresses.client(r)),
+		slog.String("client", rec.Client),
 		slog.String("method", logMethod(r.Method)),
 		slog.String("path", logPath(httpx.RequestPath(r))),
 		slog.Int("status", status),

@@ -13,11 +13,12 @@ import (
 
 // health answers the server's own addresses: "/", /healthz, /readyz and /metrics.
 type health struct {
-	ping    func(context.Context) error // of the catalog
-	diskLow func() bool
-	metrics http.Handler
-	version string
-	address func(*http.Request) string
+	ping func(context.Context) error // of the catalog
+	// degraded tells why writes are refused, "" when they are not.
+	degraded func() string
+	metrics  http.Handler
+	version  string
+	address  func(*http.Request) string
 
 	stopping atomic.Bool
 }
@@ -41,8 +42,8 @@ func (h *health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.greet(w, r)
 		return
 	case "healthz":
-		if h.diskLow() {
-			body.Status, body.Reason = "degraded", "the disk is nearly full; publishes are refused"
+		if why := h.degraded(); why != "" {
+			body.Status, body.Reason = "degraded", why
 		}
 	case "readyz":
 		body.Status = "ready"

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/packhouse/packhouse/internal/config"
@@ -38,23 +39,41 @@ func isTerminal(f *os.File) bool {
 // maxLogPath bounds the path in the access log, in bytes.
 const maxLogPath = 256
 
+// secretMarks are what tokens and secrets that can stand in a path begin with, or stand
+// behind.
+var secretMarks = []string{"phr_", "phs_", "v4.local"}
+
 // logPath is a path as the access log shows it: without query, cut, and without what
 // stands where a token could stand (reliability.md S38).
 func logPath(path string) string {
 	if len(path) > maxLogPath {
 		path = path[:maxLogPath] + "..."
 	}
-	if !strings.Contains(path, "token") && !strings.Contains(path, "ph_") && !strings.Contains(path, "v4.local") {
+	if !strings.Contains(path, "token") && !strings.Contains(path, "login") && !holdsSecret(path) {
 		return path
 	}
 	segs := strings.Split(path, "/")
 	for i, s := range segs {
-		behindToken := i > 1 && (segs[i-1] == "token" || segs[i-1] == "tokens") && segs[i-2] == "user"
-		if behindToken || strings.Contains(s, "ph_") || strings.Contains(s, "v4.local") {
+		if i > 1 && behindSecret(segs[i-2], segs[i-1]) || holdsSecret(s) {
 			segs[i] = "[redacted]"
 		}
 	}
 	return strings.Join(segs, "/")
+}
+
+func holdsSecret(s string) bool {
+	return slices.ContainsFunc(secretMarks, func(mark string) bool { return strings.Contains(s, mark) })
+}
+
+// behindSecret reports the two segments after which a token, or a login's page, follows.
+func behindSecret(first, second string) bool {
+	switch second {
+	case "token", "tokens":
+		return first == "user" || first == "tokens"
+	case "login":
+		return first == "ui"
+	}
+	return false
 }
 
 // logMethod keeps methods of a client's own making out of the log.

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/packhouse/packhouse/internal/fetch"
 	"github.com/packhouse/packhouse/internal/httpx"
 )
 
@@ -20,6 +21,10 @@ type metrics struct {
 	seconds  *prometheus.HistogramVec
 	inFlight prometheus.Gauge
 	panics   prometheus.Counter
+
+	fetches      *prometheus.CounterVec
+	fetchBytes   *prometheus.CounterVec
+	fetchSeconds *prometheus.HistogramVec
 }
 
 func newMetrics() *metrics {
@@ -34,8 +39,15 @@ func newMetrics() *metrics {
 			Help: "Requests being answered."}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{Name: "packhouse_panics_total",
 			Help: "Requests that hit a defect of the server."}),
+		fetches: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "packhouse_upstream_fetches_total",
+			Help: "Fetches from upstreams, retries included in one, by connection and result."}, []string{"connection", "result"}),
+		fetchBytes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "packhouse_upstream_bytes_total",
+			Help: "Decoded bytes that upstreams sent, by connection."}, []string{"connection"}),
+		fetchSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "packhouse_upstream_fetch_duration_seconds",
+			Help:    "Time of a fetch from an upstream to the last byte, by connection.",
+			Buckets: []float64{0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300}}, []string{"connection"}),
 	}
-	m.registry.MustRegister(m.requests, m.seconds, m.inFlight, m.panics,
+	m.registry.MustRegister(m.requests, m.seconds, m.inFlight, m.panics, m.fetches, m.fetchBytes, m.fetchSeconds,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -53,6 +65,14 @@ func (m *metrics) shows(name, help string, read func() float64) {
 func (m *metrics) request(rec *httpx.Record, status int, took time.Duration) {
 	m.requests.WithLabelValues(rec.Door, rec.Op, strconv.Itoa(status)).Inc()
 	m.seconds.WithLabelValues(rec.Door).Observe(took.Seconds())
+}
+
+// fetched counts what upstreams were asked for. Connections and results are words of the
+// configuration and of our own.
+func (m *metrics) fetched(f fetch.Fetched) {
+	m.fetches.WithLabelValues(f.Connection, f.Result).Inc()
+	m.fetchBytes.WithLabelValues(f.Connection).Add(float64(f.Bytes))
+	m.fetchSeconds.WithLabelValues(f.Connection).Observe(f.Took.Seconds())
 }
 
 func (m *metrics) handler() http.Handler {

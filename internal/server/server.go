@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -22,6 +20,7 @@ import (
 	"github.com/packhouse/packhouse/internal/formats"
 	"github.com/packhouse/packhouse/internal/identity"
 	"github.com/packhouse/packhouse/internal/ops"
+	"github.com/packhouse/packhouse/internal/pages"
 	"github.com/packhouse/packhouse/internal/registry"
 	"github.com/packhouse/packhouse/internal/resolve"
 )
@@ -40,7 +39,9 @@ type Server struct {
 	identity *identity.Service
 	fetch    *fetch.Client
 	resolver *resolve.Resolver
+	engine   *ops.Service
 	disk     *diskGuard
+	memory   *memoryGuard
 	health   *health
 	http     *http.Server
 	listener net.Listener
@@ -67,8 +68,7 @@ func Build(ctx context.Context, c *config.Config, o Options) (s *Server, err err
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	tuneMemory(c.Memory)
-	s = &Server{config: c, log: o.Log, rooms: formats.All()}
+	s = &Server{config: c, log: o.Log, rooms: formats.All(), memory: newMemoryGuard(c.Memory, o.Log)}
 	defer func() {
 		if err != nil {
 			_ = s.release() // the first error is the one to tell
@@ -91,7 +91,7 @@ func Build(ctx context.Context, c *config.Config, o Options) (s *Server, err err
 		s.URL = addresses.listening(s.listener.Addr())
 	}
 
-	s.disk = &diskGuard{dir: c.DataDir, marks: c.Disk, space: freeSpace, log: o.Log}
+	s.disk = newDiskGuard(c.DataDir, c.Disk, o.Log)
 	s.disk.check(ctx)
 	clock := feed.NewClock()
 	s.store, err = OpenStore(ctx, StoreOptions{Dir: c.DataDir, Create: true, Account: c.AccountID,
@@ -104,15 +104,21 @@ func Build(ctx context.Context, c *config.Config, o Options) (s *Server, err err
 	if err := s.store.bootstrap(ctx, c.Region, s.URL); err != nil {
 		return s, err
 	}
+	s.disk.off = newReadOnly(c.DataDir, s.store.Catalog.Refuse, o.Log)
+	s.disk.off.look(ctx)
 	doors, m, err := s.doors(ctx, addresses, clock, o)
 	if err != nil {
 		return s, err
 	}
+	edge := newEdge(addresses, doors, c.Limits, m, o.Log)
+	edge.noSpace = s.disk.noSpace
+	edge.busyWrites = s.memory.refusePublishes
 	s.http = &http.Server{
-		Handler:           newEdge(addresses, doors, c.Limits, m, o.Log),
+		Handler:           edge,
 		ReadHeaderTimeout: c.Limits.HeaderTimeout,
 		IdleTimeout:       c.Limits.IdleTimeout,
 		MaxHeaderBytes:    int(c.Limits.HeaderBytes),
+		ConnContext:       withConn,
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug), // noise that clients make
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: c.Limits.StreamsPerConn},
 	}
@@ -135,21 +141,24 @@ func (s *Server) doors(ctx context.Context, a *addresses, clock *feed.Clock, o O
 	}
 
 	var err error
+	m := newMetrics()
 	s.identity, err = identity.New(ctx, identity.Options{Catalog: s.store.Catalog, TokenKey: s.store.TokenKey, Log: s.log, Now: o.Now})
 	if err != nil {
 		return nil, nil, fmt.Errorf("read identities: %w", err)
 	}
 	s.fetch = fetch.New(fetch.Options{UserAgent: "packhouse/" + o.Version,
 		ConnectTimeout: c.Limits.UpstreamConnect, FirstByteTimeout: c.Limits.UpstreamFirstByte,
-		TotalTimeout: c.Limits.UpstreamTotal, MaxMetadata: int64(c.Limits.UpstreamMetadata)})
+		StallTimeout: c.Limits.UpstreamStall, TotalTimeout: c.Limits.UpstreamTotal, MaxMetadata: int64(c.Limits.UpstreamMetadata), Observe: m.fetched})
 	s.resolver = resolve.New(resolve.Options{Catalog: s.store.Catalog, Vault: s.store.Vault, Fetch: s.fetch, Clock: clock,
 		Formats: byID, Connections: conns, Address: s.addresses.address, Log: s.log, Now: o.Now,
-		FreshFor: c.Upstreams.FreshFor, AbsentFor: c.Upstreams.AbsentFor, StaleFor: c.Upstreams.StaleFor})
+		FreshFor: c.Upstreams.FreshFor, AbsentFor: c.Upstreams.AbsentFor, StaleFor: c.Upstreams.StaleFor,
+		RevalidateFor: c.Upstreams.RevalidateFor, Busy: s.memory.refuseMisses})
 	engine := ops.New(ops.Options{Catalog: s.store.Catalog, Vault: s.store.Vault, Keys: s.store.Keys, Identity: s.identity,
 		Resolver: s.resolver, Clock: clock, Formats: byID, KnownFormats: formats.ServiceIDs(), Connections: conns,
 		KeyARN: func(owner packhouse.AccountID, keyID string) string { return keyARN(c.Region, owner, keyID) },
 		Region: c.Region, Account: s.store.Account, HostSuffix: c.EndpointHostSuffix, PublicURL: c.PublicURL,
-		DocumentBytes: int64(c.Memory.Documents), Log: s.log, Now: o.Now})
+		Signing: signed(c.Signing), DocumentBytes: int64(c.Memory.Documents), Quotas: ops.Quotas{AssetBytes: int64(c.Limits.Asset)}, LoginTokenLife: c.Auth.LoginTokenLife, Log: s.log, Now: o.Now})
+	s.engine = engine
 
 	address := func(r *http.Request) registry.Address {
 		at, _ := a.find(r) // the edge has refused others
@@ -162,10 +171,13 @@ func (s *Server) doors(ctx context.Context, a *addresses, clock *feed.Clock, o O
 	if err != nil {
 		return nil, nil, err
 	}
+	browser, err := pages.New(pages.Options{Service: engine, Address: base, Version: o.Version})
+	if err != nil {
+		return nil, nil, err
+	}
 	control := codeartifact.New(codeartifact.Options{Service: engine, Identity: s.identity, Replays: replays{s.store.Catalog},
-		Region: c.Region, Formats: formats.ServiceIDs(), Address: base, Secure: a.secure, Now: o.Now, Log: s.log})
+		Region: c.Region, Formats: formats.ServiceIDs(), MaxBody: int64(c.Limits.APIBody), Address: base, Secure: a.secure, Now: o.Now, Log: s.log})
 
-	m := newMetrics()
 	m.counts("packhouse_catalog_statements_total", "SQL statements run.", func() float64 { return float64(s.store.Catalog.Statements()) })
 	m.shows("packhouse_disk_low", "1 while publishes are refused because the disk is nearly full.", func() float64 {
 		if s.disk.low.Load() {
@@ -173,11 +185,15 @@ func (s *Server) doors(ctx context.Context, a *addresses, clock *feed.Clock, o O
 		}
 		return 0
 	})
-	s.health = &health{ping: s.store.Catalog.Ping, diskLow: s.disk.low.Load, metrics: m.handler(), version: o.Version, address: base}
+	m.shows("packhouse_memory_shed", "What is refused for want of memory: 0 nothing, 1 publishes, 2 pulls too.", func() float64 {
+		return float64(s.memory.level.Load())
+	})
+	s.health = &health{ping: s.store.Catalog.Ping, degraded: s.disk.degraded, metrics: m.handler(), version: o.Version, address: base}
 	return map[Owner]http.Handler{
 		OwnerServer:       s.health,
 		OwnerCodeArtifact: named("codeartifact", control),
 		OwnerRegistry:     packages,
+		OwnerPages:        browser,
 		OwnerFixed:        http.HandlerFunc(fixed),
 		OwnerOCI:          http.HandlerFunc(reservedOCI),
 	}, m, nil
@@ -202,19 +218,8 @@ func (s *Server) listen(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w; choose another address with --listen", c.Listen, err)
 	}
-	s.listener = newPacedListener(l, c.Limits)
+	s.listener = newPacedListener(l, c.Limits, s.tls == nil)
 	return nil
-}
-
-// tuneMemory makes the collector keep the process small; the operator's own GOGC and
-// GOMEMLIMIT win.
-func tuneMemory(m config.Memory) {
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(int64(m.Limit))
-	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(m.GCPercent)
-	}
 }
 
 // Addr returns the address that the server listens on.
@@ -230,8 +235,12 @@ func (s *Server) Run(ctx context.Context) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.background.Go(func() { s.identity.Run(work) })
 	s.background.Go(func() { s.disk.run(work) })
+	s.background.Go(func() { s.memory.run(work) })
 	s.background.Go(func() { s.disk.latch.run(work) })
+	s.background.Go(func() { s.disk.off.run(work) })
+	s.background.Go(func() { s.sweep(work) })
 	s.background.Go(func() { s.addresses.run(work, s) })
+	s.background.Go(func() { s.engine.IndexPackages(work) })
 	failed := make(chan error, 1)
 	go func() { failed <- s.serve() }() // ends by Shutdown or Close below
 

@@ -29,7 +29,7 @@ import (
 
 // testConfig is a configuration for a data directory of its own. Every known
 // connection has an address that nobody answers at, so that nothing is discovered.
-func testConfig(t *testing.T, flags map[string]string) *config.Config {
+func testConfig(t testing.TB, flags map[string]string) *config.Config {
 	t.Helper()
 	in := config.Input{Flags: map[string]string{"listen": "127.0.0.1:0", "data_dir": filepath.Join(t.TempDir(), "data")},
 		Known: formats.ServiceConnections(), Formats: PullFormats(formats.All())}

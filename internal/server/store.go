@@ -110,7 +110,7 @@ func prepareDir(dir string, create bool) error {
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && create:
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+		if err := makeDurableDir(dir); err != nil {
 			return fmt.Errorf("make the data directory: %w", err)
 		}
 		return nil
@@ -137,6 +137,25 @@ func prepareDir(dir string, create bool) error {
 		return fmt.Errorf("the data directory %s has mode %04o, so others can look into it; run: chmod 700 %s", dir, info.Mode().Perm(), dir)
 	}
 	return nil
+}
+
+// makeDurableDir makes a directory and its missing parents, and syncs the entry of each:
+// what is kept below must not be lost with its way there (reliability.md R2).
+func makeDurableDir(dir string) error {
+	parent := filepath.Dir(dir)
+	if _, err := os.Stat(parent); errors.Is(err, fs.ErrNotExist) && parent != dir {
+		if err := makeDurableDir(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	d, err := os.Open(parent)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // install reads the installation's row, or makes it with the first account.
@@ -269,6 +288,15 @@ func (s *sealer) Seal(ctx context.Context, k packhouse.KeyRef, aad string, plain
 		return nil, err
 	}
 	return s.vault.Seal(ctx, k, aad, plain)
+}
+
+// Blind is the vault's.
+func (s *sealer) Blind(ctx context.Context, k packhouse.KeyRef, text string) ([]byte, error) {
+	k, err := s.ref(k)
+	if err != nil {
+		return nil, err
+	}
+	return s.vault.Blind(ctx, k, text)
 }
 
 // Unseal is the vault's.

@@ -15,6 +15,7 @@ const (
 	OwnerServer       Owner = "server"
 	OwnerCodeArtifact Owner = "codeartifact"
 	OwnerRegistry     Owner = "registry"
+	OwnerPages        Owner = "pages"
 	OwnerFixed        Owner = "fixed"
 	OwnerOCI          Owner = "oci"
 	OwnerReserved     Owner = "reserved" // a door that comes later
@@ -59,7 +60,7 @@ func Segments() []Row {
 		{"repos", nil, OwnerReserved},
 		{"graphql", nil, OwnerReserved},
 		{"oci", nil, OwnerOCI},
-		{"ui", nil, OwnerReserved},
+		{"ui", []string{http.MethodGet, http.MethodHead, http.MethodPost}, OwnerPages},
 		{"_", nil, OwnerReserved},
 		{"favicon.ico", reading, OwnerFixed},
 		{"robots.txt", reading, OwnerFixed},

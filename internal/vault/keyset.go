@@ -29,6 +29,7 @@ const maxKeysets = 1024
 type domainKeyset struct {
 	aead  tink.AEAD // columns and blob keys
 	names *prf.Set  // digest to physical name
+	blind []byte    // key of Blind
 }
 
 // wireKeyset is what keys.Provider wraps: two binary Tink keysets. They are apart so
@@ -147,6 +148,9 @@ func decodeKeysets(plain []byte) (*domainKeyset, error) {
 	}
 	if ks.names, err = prf.NewPRFSet(namesHandle); err != nil {
 		return nil, fmt.Errorf("decode: %w", err)
+	}
+	if ks.blind, err = blindKey(ks.names); err != nil {
+		return nil, err
 	}
 	return ks, nil
 }

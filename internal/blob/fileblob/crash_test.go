@@ -156,6 +156,35 @@ func TestPowerCutAtEveryCall(t *testing.T) {
 	}
 }
 
+// R2: a process is killed before every single call, and the machine loses its power in
+// the next one's life: what the next one acknowledged must not hang on directories that
+// the first made and did not sync.
+func TestPowerCutAfterAKill(t *testing.T) {
+	killed := errors.New("process is killed")
+	for at := 1; ; at++ {
+		m := newModel(t)
+		past := true
+		m.inject = func(call int, _ string) error {
+			if call >= at {
+				past = false
+				return killed
+			}
+			return nil
+		}
+		scenario(t.Context(), m)
+		m.endProcess()
+		l := scenario(t.Context(), m)
+		for _, f := range fates(5) {
+			for _, wrong := range violations(t.Context(), m.cutPower(f), l) {
+				t.Errorf("killed before call %d, then %s: %s", at, f.name, wrong)
+			}
+		}
+		if past {
+			return
+		}
+	}
+}
+
 // The mutation check of reliability.md A10: without any one of the syncs, a power cut
 // at the wrong time loses something that was acknowledged.
 func TestEverySyncIsNeeded(t *testing.T) {

@@ -16,6 +16,7 @@ var mayMakeDurable = map[string]string{
 	"internal/keys/local":    "the key file, which is rewritten whole",
 	"internal/catalog":       "the database file and its neighbours",
 	"internal/server":        "the credentials that the first start writes",
+	"bench":                  "the bare server that figures are compared with",
 	"internal/format/npm":    "the user's own client settings, which login rewrites",
 }
 

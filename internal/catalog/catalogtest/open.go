@@ -5,6 +5,7 @@ package catalogtest
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"testing"
 
 	"github.com/packhouse/packhouse"
@@ -45,6 +46,12 @@ type PassThrough struct{}
 // Seal returns a copy of plain.
 func (PassThrough) Seal(_ context.Context, _ packhouse.KeyRef, _ string, plain []byte) ([]byte, error) {
 	return bytes.Clone(plain), nil
+}
+
+// Blind returns the SHA-256 of text.
+func (PassThrough) Blind(_ context.Context, _ packhouse.KeyRef, text string) ([]byte, error) {
+	sum := sha256.Sum256([]byte(text))
+	return sum[:], nil
 }
 
 // Unseal returns a copy of sealed.

@@ -45,6 +45,17 @@ func Run(t *testing.T, open func(t testing.TB, o catalog.Options) Opened) {
 		{"identity writes raise the epoch (S9)", testIdentityEpoch},
 		{"who is late to make a record starts over", testFirstRecord},
 		{"a signature is remembered until it expires (S7)", testReplays},
+		{"a domain has one current signing key, and its older ones", testSigningKeys},
+		{"origins of many names", testOrigins},
+		{"a login in a browser is decided once and taken once (npm.md 3)", testLogins},
+		{"waiting logins are bounded, and old ones go", testLoginLimits},
+		{"passwords, second factors and revocations are kept (S8, S10)", testSignIn},
+		{"searches find by names, keywords, words and authors (npm.md 4)", testSearch},
+		{"searches follow every change and show what is listed", testSearchFollows},
+		{"what an older release wrote becomes searchable, in batches (R20)", testBackfill},
+		{"stars are kept per principal and package", testStars},
+		{"uploads grow at their end only, and expire (R12)", testUploads},
+		{"cursors stay short with the longest names (codeartifact.md 1.2)", testLongCursors},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.test(t, newWorld(t, open))

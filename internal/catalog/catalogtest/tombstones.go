@@ -13,23 +13,29 @@ import (
 )
 
 // writes are the methods of Tx that testTombstones need not call: they change things.
-var writes = []string{"AddConnection", "AttachPolicy", "BumpPackage", "DeleteDomain", "DeletePackage", "DeletePrincipal", "DeleteRepository",
+var writes = []string{"AddConnection", "ApproveLogin", "DenyLogin", "InsertLogin", "PutSecondFactor", "RemoveSecondFactor", "RevokeSealed",
+	"AppendPart", "DeleteUpload", "EndUpload", "InsertUpload", "KeepUpload", "SetPassword", "TakeLogin", "UseStep", "AttachPolicy", "BumpPackage", "DeleteDomain", "DeletePackage", "DeletePrincipal", "DeleteRepository",
 	"DeleteVersion", "DisablePrincipal", "DisableToken", "EnsureRevision", "FillHashes", "ForgetSignature", "InsertAccessKey", "InsertAccount",
 	"InsertDomain", "InsertInstallation", "InsertPackage", "InsertPrincipal", "InsertRepository", "InsertToken", "InsertVersion", "PutPolicy",
 	"PutRemoteIndex", "PutResourceTags", "PutSetting", "Record", "RememberSignature", "RemoveConnection", "RemoveResourceTags", "RemoveTag",
 	"ReplaceUpstreams", "RepointVersion", "SetAccessKeyActive", "SetControls", "SetDescription", "SetOrigin", "SetOverlay", "SetStatus", "SetTag",
-	"TouchRemoteIndex", "UseBlob"}
+	"TouchRemoteIndex", "UseBlob", "IndexPackages", "Star", "Unstar", "InsertSigningKey", "ExpireSigningKey"}
 
 // others are reads of what has no tombstones: identities, the ledger, and content,
 // which is reached through live versions only.
-var others = []string{"AccessKey", "Accounts", "Assets", "BlobsWithoutHashes", "Changes", "Facts", "FindBlob", "IdentityEpoch", "Installation",
-	"NextGeneration", "PoliciesOf", "Principal", "PrincipalByName", "Principals", "RemoteIndex", "Setting", "TokenByPublicID", "Tokens"}
+var others = []string{"CountUploads", "ExpiredUploads", "Upload", "UploadParts", "LiveTokens", "LoginByPage", "LoginByPoll", "PasswordByName", "Revoked", "SecondFactor", "AccessKey", "Accounts", "Assets", "CountStars", "Summaries", "BlobsWithoutHashes", "Changes", "Facts", "FindBlob", "IdentityEpoch", "Installation",
+	"NextGeneration", "PoliciesOf", "Principal", "PrincipalByName", "Principals", "SigningKeys", "CurrentSigningKey", "KnownRemotes", "RemoteIndex", "Setting", "TokenByPublicID", "Tokens"}
 
 // testTombstones buries everything and calls every read. A new method of Tx must be
 // put on one of the lists.
 func testTombstones(t *testing.T, w *world) {
 	var p packhouse.Package
 	var v catalog.VersionRow
+	var who int64
+	w.update(func(tx *catalog.Tx) (err error) {
+		who, err = tx.InsertPrincipal(w.ctx, catalog.PrincipalRow{Account: account, Kind: packhouse.KindUser, Name: "ann", ARN: "arn:ann"})
+		return err
+	})
 	fill := func(tx *catalog.Tx) (err error) {
 		if v, err = w.publish(tx, w.a, name("box"), "1.0.0", "content"); err != nil {
 			return err
@@ -37,7 +43,7 @@ func testTombstones(t *testing.T, w *world) {
 		if p, err = tx.Package(w.ctx, w.a.ID, name("box")); err != nil {
 			return err
 		}
-		return errors.Join(tx.SetTag(w.ctx, p.ID, "latest", v.ID, w.now), tx.ReplaceUpstreams(w.ctx, w.a.ID, []int64{w.b.ID}),
+		return errors.Join(tx.Star(w.ctx, who, p.ID), tx.SetTag(w.ctx, p.ID, "latest", v.ID, w.now), tx.ReplaceUpstreams(w.ctx, w.a.ID, []int64{w.b.ID}),
 			tx.ReplaceUpstreams(w.ctx, w.b.ID, []int64{w.a.ID}),
 			tx.PutResourceTags(w.ctx, catalog.TaggedDomain, w.domain.ID, []packhouse.ResourceTag{{Key: "k", Value: "v"}}),
 			tx.PutResourceTags(w.ctx, catalog.TaggedRepository, w.a.ID, []packhouse.ResourceTag{{Key: "k", Value: "v"}}))
@@ -51,13 +57,20 @@ func testTombstones(t *testing.T, w *world) {
 		"Repository":        func(tx *catalog.Tx) ([]any, error) { return result(tx.Repository(w.ctx, w.a.Ref)) },
 		"CountRepositories": func(tx *catalog.Tx) ([]any, error) { return result(tx.CountRepositories(w.ctx, w.domain.ID)) },
 		"Graph":             func(tx *catalog.Tx) ([]any, error) { return result(tx.Graph(w.ctx, w.domain.ID)) },
-		"Package":           func(tx *catalog.Tx) ([]any, error) { return result(tx.Package(w.ctx, w.a.ID, name("box"))) },
-		"LockPackage":       func(tx *catalog.Tx) ([]any, error) { return result(tx.LockPackage(w.ctx, w.a.ID, name("box"))) },
-		"Version":           func(tx *catalog.Tx) ([]any, error) { return result(tx.Version(w.ctx, p.ID, "1.0.0")) },
-		"VersionsByKey":     func(tx *catalog.Tx) ([]any, error) { return result(tx.VersionsByKey(w.ctx, p.ID, []string{"1.0.0"})) },
-		"AllVersions":       func(tx *catalog.Tx) ([]any, error) { return result(tx.AllVersions(w.ctx, p.ID)) },
-		"Tags":              func(tx *catalog.Tx) ([]any, error) { return result(tx.Tags(w.ctx, p.ID)) },
-		"Resolve":           func(tx *catalog.Tx) ([]any, error) { return result(tx.Resolve(w.ctx, both, name("box"))) },
+		"Origins": func(tx *catalog.Tx) ([]any, error) {
+			return result(tx.Origins(w.ctx, both, []packhouse.PackageName{name("box")}))
+		},
+		"PulledAssets": func(tx *catalog.Tx) ([]any, error) {
+			return result(tx.PulledAssets(w.ctx, both, name("box"), ""))
+		},
+		"RepositoryLives": func(tx *catalog.Tx) ([]any, error) { return result(tx.RepositoryLives(w.ctx, w.a.ID)) },
+		"Package":         func(tx *catalog.Tx) ([]any, error) { return result(tx.Package(w.ctx, w.a.ID, name("box"))) },
+		"LockPackage":     func(tx *catalog.Tx) ([]any, error) { return result(tx.LockPackage(w.ctx, w.a.ID, name("box"))) },
+		"Version":         func(tx *catalog.Tx) ([]any, error) { return result(tx.Version(w.ctx, p.ID, "1.0.0")) },
+		"VersionsByKey":   func(tx *catalog.Tx) ([]any, error) { return result(tx.VersionsByKey(w.ctx, p.ID, []string{"1.0.0"})) },
+		"AllVersions":     func(tx *catalog.Tx) ([]any, error) { return result(tx.AllVersions(w.ctx, p.ID)) },
+		"Tags":            func(tx *catalog.Tx) ([]any, error) { return result(tx.Tags(w.ctx, p.ID)) },
+		"Resolve":         func(tx *catalog.Tx) ([]any, error) { return result(tx.Resolve(w.ctx, both, name("box"))) },
 		"DomainUsage": func(tx *catalog.Tx) ([]any, error) {
 			bytes, repositories, err := tx.DomainUsage(w.ctx, w.domain.ID)
 			return []any{bytes, repositories}, err
@@ -72,6 +85,19 @@ func testTombstones(t *testing.T, w *world) {
 			b, _, err2 := tx.Repositories(w.ctx, catalog.RepositoryFilter{DomainID: w.domain.ID, Limit: 10})
 			return []any{a, b}, errors.Join(err, err2)
 		},
+		"Search": func(tx *catalog.Tx) ([]any, error) {
+			var found []catalog.Match
+			_, err := tx.Search(w.ctx, catalog.Search{DomainID: w.domain.ID, RepoIDs: both, Format: "npm", Exact: name("box"), Wanted: text("box").Wanted},
+				func(m []catalog.Match) (bool, error) { found = append(found, m...); return true, nil })
+			return []any{found}, err
+		},
+		"Listed": func(tx *catalog.Tx) ([]any, error) {
+			return result(tx.Listed(w.ctx, []catalog.Match{{PackageID: p.ID}}, both))
+		},
+		"Held": func(tx *catalog.Tx) ([]any, error) {
+			return result(tx.Held(w.ctx, []catalog.VersionOf{{PackageID: p.ID, VersionKey: "1.0.0"}}))
+		},
+		"Starred": func(tx *catalog.Tx) ([]any, error) { return result(tx.Starred(w.ctx, who, w.a.ID, "npm")) },
 		"Packages": func(tx *catalog.Tx) ([]any, error) {
 			a, _, err := tx.Packages(w.ctx, catalog.PackageFilter{RepoID: w.a.ID, Limit: 10})
 			b, _, err2 := tx.Packages(w.ctx, catalog.PackageFilter{RepoID: w.a.ID, Format: "npm", Limit: 10})
@@ -125,8 +151,8 @@ func testTombstones(t *testing.T, w *world) {
 			return errUndo
 		})
 	}
-	below := []string{"Version", "VersionsByKey", "AllVersions", "Versions", "Tags", "Resolve, versions and tags", "ResolveAsset, versions"}
-	record := []string{"Package", "LockPackage", "Packages", "Resolve"}
+	below := []string{"Version", "VersionsByKey", "AllVersions", "Versions", "Tags", "Resolve, versions and tags", "ResolveAsset, versions", "Held"}
+	record := []string{"Package", "LockPackage", "Packages", "Resolve", "Search", "Listed", "Starred"}
 	w.update(fill)
 	check("before", false)
 	w.update(func(tx *catalog.Tx) error { return tx.DeleteVersion(w.ctx, v.ID) })

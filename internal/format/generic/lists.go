@@ -20,6 +20,8 @@ type (
 		Namespace string          `json:"namespace"`
 		Name      string          `json:"name"`
 		Versions  []listedVersion `json:"versions"`
+		// Next is the version to go on after, "" at the end of the list.
+		Next string `json:"next,omitempty"`
 	}
 	listedVersion struct {
 		Version   string           `json:"version"`
@@ -44,7 +46,11 @@ type (
 	}
 )
 
-// versions lists the Published versions, lowest first.
+// maxListed bounds the versions of one list. A version has at most 150 files.
+const maxListed = 1000
+
+// versions lists the Published versions, lowest first, those after ?after= where it is
+// given, which need not exist.
 func (p protocol) versions(w http.ResponseWriter, r *format.Request) error {
 	pkg, err := p.packageOf(r)
 	if err != nil {
@@ -57,10 +63,18 @@ func (p protocol) versions(w http.ResponseWriter, r *format.Request) error {
 	list := published(held.Versions)
 	newest := p.newest(list)
 	answer := versionList{Namespace: pkg.Package.Namespace, Name: pkg.Package.Name, Versions: []listedVersion{}}
+	after := r.URL.Query().Get("after")
 	for _, v := range p.sorted(list) {
+		if after != "" && p.Compare(v.Ref.Version, after) <= 0 {
+			continue
+		}
+		if len(answer.Versions) == maxListed {
+			answer.Next = answer.Versions[maxListed-1].Version
+			break
+		}
 		answer.Versions = append(answer.Versions, listedVersion{v.Ref.Version, v.Status, v.Published.UTC(), v.Ref.Version == newest})
 	}
-	return writeList(w, answer)
+	return writeList(w, r, "versions", answer)
 }
 
 // files lists the files of a version that can be downloaded.
@@ -82,11 +96,18 @@ func (p protocol) files(w http.ResponseWriter, r *format.Request) error {
 		h := a.Hashes
 		answer.Files = append(answer.Files, listedFile{a.Name, a.Size, h.SHA256, h.SHA512, h.SHA1, h.MD5})
 	}
-	return writeList(w, answer)
+	return writeList(w, r, "files", answer)
 }
 
-func writeList(w http.ResponseWriter, list any) error {
-	w.Header().Set("Cache-Control", "private, max-age=0, must-revalidate")
+// writeList answers with a list: as the page of that name to browsers, as JSON to all
+// others.
+func writeList(w http.ResponseWriter, r *format.Request, page string, list any) error {
+	h := w.Header()
+	h.Set("Cache-Control", "private, max-age=0, must-revalidate")
+	h.Set("Vary", "Accept")
+	if wantsHTML(r.Header) {
+		return writePage(w, r, page, list)
+	}
 	return httpx.WriteJSON(w, http.StatusOK, list)
 }
 

@@ -42,17 +42,9 @@ func (p protocol) put(w http.ResponseWriter, r *format.Request) error {
 	if err != nil {
 		return err
 	}
-	declared, err := declaredHashes(r.Header)
+	up, err := uploadOf(ref, r.Header)
 	if err != nil {
 		return err
-	}
-	up := upload{ref: ref, declared: declared, header: r.Header}
-	switch word := r.Header.Get(headerUnfinished); strings.ToLower(word) {
-	case "", "false":
-	case "true":
-		up.unfinished = true
-	default:
-		return packhouse.Invalidf("invalid_header", "%s is true or false", headerUnfinished)
 	}
 	if r.Header.Get("Content-Range") != "" {
 		return packhouse.Invalidf("partial_put", "a file is sent whole: Content-Range is not taken")
@@ -65,16 +57,22 @@ func (p protocol) put(w http.ResponseWriter, r *format.Request) error {
 	if err != nil {
 		return err
 	}
+	return p.publish(w, r, up, replaces, staged)
+}
+
+// publish makes a file of bytes that have arrived.
+func (p protocol) publish(w http.ResponseWriter, r *format.Request, up upload, replaces string, staged format.Staged) error {
+	ref := up.ref
 	out, err := p.house.Publish(r.Context(), r.Who, format.Publication{
 		Package: ref.PackageRef, DisplayName: ref.Package.Name, Version: ref.Version, Unfinished: up.unfinished,
-		Assets: []format.NewAsset{{Name: ref.Asset, MediaType: contentType(ref.Asset), Content: staged, Declared: declared, Replaces: replaces}},
+		Assets: []format.NewAsset{{Name: ref.Asset, MediaType: contentType(ref.Asset), Content: staged, Declared: up.declared, Replaces: replaces}},
 	})
 	if err != nil {
 		return err
 	}
 	status := http.StatusCreated
 	if out.Repeated {
-		if up.header.Get("If-None-Match") == "*" { // somebody was quicker
+		if httpx.NoneMatch(up.header, etag(out.Asset.Digest.Hex())) { // somebody was quicker
 			return preconditionFailed("file %s exists already", ref.Asset)
 		}
 		status = http.StatusOK
@@ -91,6 +89,20 @@ type upload struct {
 	declared   packhouse.Hashes
 	unfinished bool
 	header     http.Header
+}
+
+// uploadOf reads what the headers of a PUT say of it.
+func uploadOf(ref packhouse.AssetRef, h http.Header) (up upload, err error) {
+	up = upload{ref: ref, header: h}
+	switch word := h.Get(headerUnfinished); strings.ToLower(word) {
+	case "", "false":
+	case "true":
+		up.unfinished = true
+	default:
+		return up, packhouse.Invalidf("invalid_header", "%s is true or false", headerUnfinished)
+	}
+	up.declared, err = declaredHashes(h)
+	return up, err
 }
 
 // admit decides what can be decided without the bytes, and returns the SHA-256 of those
@@ -132,12 +144,12 @@ func (p protocol) admit(r *format.Request, up upload) (replaces string, err erro
 
 // onto decides about an upload to a path that has a file.
 func (u upload) onto(v format.HeldVersion, a packhouse.Asset) (replaces string, err error) {
-	if u.header.Get("If-None-Match") == "*" {
+	if httpx.NoneMatch(u.header, etag(a.Digest.Hex())) {
 		return "", preconditionFailed("file %s exists already", a.Name)
 	}
 	differs := u.declared.SHA256 != "" && u.declared.SHA256 != a.Digest.Hex()
-	if match := strings.TrimSpace(u.header.Get("If-Match")); match != "" && v.Status == packhouse.Unfinished {
-		if match != "*" && match != etag(a.Digest.Hex()) {
+	if u.header.Get("If-Match") != "" && v.Status == packhouse.Unfinished {
+		if !httpx.IfMatch(u.header, etag(a.Digest.Hex())) {
 			return "", preconditionFailed("file %s has other bytes now: its ETag is %s", a.Name, etag(a.Digest.Hex()))
 		}
 		return a.Digest.Hex(), nil

@@ -31,7 +31,14 @@ func (f Format) Routes(h format.House) []format.Route {
 		remove  = packhouse.ActionDeletePackageVersions
 		status  = packhouse.ActionUpdatePackageVersionsStatus
 	)
+	patch := []string{http.MethodPatch}
+	const session = "/_uploads/{ns}/{name}/{id}" // no namespace begins like that
 	return []format.Route{
+		{Name: "upload-start", Methods: post, Pattern: "/{ns}/{name}/{version}/{path...}/uploads", Action: publish, Serve: p.startUpload},
+		{Name: "upload-status", Methods: get, Pattern: session, Action: publish, Serve: p.uploadStatus},
+		{Name: "upload-append", Methods: patch, Pattern: session, Action: publish, Serve: p.appendUpload},
+		{Name: "upload-finish", Methods: put, Pattern: session, Action: publish, Serve: p.finishUpload},
+		{Name: "upload-abort", Methods: del, Pattern: session, Action: publish, Serve: p.abortUpload},
 		{Name: "versions", Methods: get, Pattern: "/{ns}/{name}", Action: read, Serve: p.versions},
 		{Name: "versions", Methods: get, Pattern: "/{ns}/{name}/", Action: read, Serve: p.versions},
 		{Name: "latest", Methods: get, Pattern: "/{ns}/{name}/latest", Action: read, Serve: p.latest},
@@ -39,8 +46,9 @@ func (f Format) Routes(h format.House) []format.Route {
 		{Name: "latest-file", Methods: get, Pattern: "/{ns}/{name}/latest/{path...}", Action: read, Serve: p.latest},
 		{Name: "files", Methods: get, Pattern: "/{ns}/{name}/{version}", Action: read, Serve: p.files},
 		{Name: "files", Methods: get, Pattern: "/{ns}/{name}/{version}/", Action: read, Serve: p.files},
-		{Name: "file", Methods: get, Pattern: "/{ns}/{name}/{version}/{path...}", Action: read, Serve: p.file},
+		{Name: "file", Methods: get, Pattern: "/{ns}/{name}/{version}/{path...}", Action: read, Linked: true, Serve: p.file},
 		{Name: "publish-file", Methods: put, Pattern: "/{ns}/{name}/{version}/{path...}", Action: publish, Serve: p.put},
+		{Name: "sign-file", Methods: post, Pattern: "/{ns}/{name}/{version}/{path...}", Action: read, Serve: p.sign},
 		{Name: "publish-version", Methods: post, Pattern: "/{ns}/{name}/{version}", Action: status, Serve: p.finish},
 		{Name: "remove-file", Methods: del, Pattern: "/{ns}/{name}/{version}/{path...}", Action: remove, Serve: p.remove},
 		{Name: "remove-version", Methods: del, Pattern: "/{ns}/{name}/{version}", Action: remove, Serve: p.remove},
@@ -89,6 +97,9 @@ func (p protocol) file(w http.ResponseWriter, r *format.Request) error {
 	if err != nil {
 		return err
 	}
+	if r.Who, err = p.reader(r, ref); err != nil {
+		return err
+	}
 	asset, content, err := p.house.Asset(r.Context(), r.Who, ref)
 	if packhouse.ReasonOf(err) == "asset_not_found" {
 		return p.sum(w, r, ref, err)
@@ -98,7 +109,7 @@ func (p protocol) file(w http.ResponseWriter, r *format.Request) error {
 	}
 	return httpx.WriteAsset(w, r.Request, asset, content, httpx.AssetOptions{
 		ETag: etag(asset.Digest.Hex()), Immutable: !content.Unfinished,
-		Attachment: path.Base(ref.Asset), ContentType: contentType(ref.Asset)})
+		Attachment: path.Base(ref.Asset), ContentType: contentType(ref.Asset), Modified: content.Modified})
 }
 
 // etag is the entity tag of bytes with the SHA-256.

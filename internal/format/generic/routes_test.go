@@ -179,6 +179,10 @@ func TestPutDecidesBeforeTheBody(t *testing.T) {
 		{name: "somebody was quicker", path: "a", header: "If-None-Match", value: "*", house: house{heldErr: none, repeated: true}, wantReason: reasonPrecondition},
 		{name: "replace what is there", path: "a", header: "If-Match", value: tag, house: house{held: one(packhouse.Unfinished, true)}, wantReplaces: true},
 		{name: "replace something else", path: "a", header: "If-Match", value: `"x"`, house: house{held: one(packhouse.Unfinished, true)}, wantReason: reasonPrecondition},
+		{name: "replace one of several", path: "a", header: "If-Match", value: `"x", ` + tag, house: house{held: one(packhouse.Unfinished, true)}, wantReplaces: true},
+		{name: "a weak tag matches no bytes (RFC 9110 13.1.1)", path: "a", header: "If-Match", value: "W/" + tag, house: house{held: one(packhouse.Unfinished, true)}, wantReason: reasonPrecondition},
+		{name: "only if it is something else", path: "a", header: "If-None-Match", value: `"x", W/` + tag, house: house{held: one(packhouse.Unfinished, true)}, wantReason: reasonPrecondition},
+		{name: "and it is", path: "a", header: "If-None-Match", value: `"x"`, house: house{held: one(packhouse.Unfinished, true)}},
 		{name: "replace nothing", path: "a", header: "If-Match", value: "*", house: house{heldErr: none}, wantReason: reasonPrecondition},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

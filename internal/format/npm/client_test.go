@@ -12,13 +12,17 @@ import (
 
 var setup = format.Setup{Endpoint: "http://127.0.0.1:8480/npm/d/main-000000000000/store/", Token: "tok-1"}
 
-func npmClient(t *testing.T) format.Client {
+func npmClient(t *testing.T) format.Client { return clientNamed(t, "npm") }
+
+func clientNamed(t *testing.T, name string) format.Client {
 	t.Helper()
-	clients := New().Clients()
-	if len(clients) != 1 || clients[0].Name != "npm" {
-		t.Fatalf("clients = %v", clients)
+	for _, c := range New().Clients() {
+		if c.Name == name {
+			return c
+		}
 	}
-	return clients[0]
+	t.Fatalf("there is no client %s", name)
+	return format.Client{}
 }
 
 // issue 2 section 1: logout takes exactly back what login did.
@@ -43,7 +47,7 @@ func TestLoginAndLogout(t *testing.T) {
 				}
 				got := read(t, path)
 				want := "registry=http://127.0.0.1:8480/npm/d/main-000000000000/store/\n//127.0.0.1:8480/npm/d/main-000000000000/store/:_authToken=" + token + "\n"
-				if !strings.HasPrefix(got, tt.original) || !strings.Contains(got, want) || strings.Count(got, markBegin) != 1 || strings.Contains(got, "always-auth") {
+				if !strings.HasPrefix(got, tt.original) || !strings.Contains(got, want) || strings.Count(got, npmrc.begin()) != 1 || strings.Contains(got, "always-auth") {
 					t.Fatalf("after login:\n%s", got)
 				}
 			}
@@ -194,13 +198,13 @@ func TestDiscoverDoesNotSeeALoginMeanwhile(t *testing.T) {
 	}
 }
 
-// FuzzCutBlock: what login adds to any file, logout removes.
-func FuzzCutBlock(f *testing.F) {
+// FuzzBlock: what login adds to any file, logout removes.
+func FuzzBlock(f *testing.F) {
 	f.Add("a=1")
 	f.Add("a=1\n")
 	f.Add("")
 	f.Fuzz(func(t *testing.T, original string) {
-		if strings.Contains(original, markBegin) || strings.Contains(original, markEnd) {
+		if strings.Contains(original, npmrc.begin()) || strings.Contains(original, npmrc.end()) {
 			return
 		}
 		path := filepath.Join(t.TempDir(), "npmrc")
@@ -208,14 +212,112 @@ func FuzzCutBlock(f *testing.F) {
 		if err := os.WriteFile(path, []byte(original), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := login(t.Context(), setup); err != nil {
+		if _, err := npmrcLogin("")(t.Context(), setup); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := logout(t.Context()); err != nil {
+		if _, err := npmrcLogout(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if got := read(t, path); got != original {
 			t.Fatalf("after logout %q, want %q", got, original)
+		}
+	})
+}
+
+// user-experience.md 10: login then logout leaves every file byte-identical, with each
+// client, whatever was there and whether there was a file at all.
+func TestEveryClientLeavesFilesAsTheyWere(t *testing.T) {
+	for _, c := range New().Clients() {
+		for _, original := range []string{"none", "", "a: 1", "a: 1\n", "# mine\r\nenableTelemetry: false\r\n"} {
+			t.Run(c.Name+" over "+original, func(t *testing.T) {
+				home := t.TempDir()
+				t.Setenv("HOME", home)
+				t.Setenv("NPM_CONFIG_USERCONFIG", "")
+				t.Setenv("npm_config_userconfig", "")
+				t.Setenv("YARN_RC_FILENAME", "")
+				files := []string{filepath.Join(home, ".npmrc"), filepath.Join(home, ".yarnrc.yml")}
+				for _, f := range files {
+					if original == "none" {
+						break
+					}
+					if err := os.WriteFile(f, []byte(original), 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for range 2 {
+					if _, err := c.Login(t.Context(), setup); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if _, err := c.Logout(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				for _, f := range files {
+					if _, err := os.Stat(f); original == "none" {
+						if !os.IsNotExist(err) {
+							t.Errorf("%s after logout: %v, want none", f, err)
+						}
+					} else if got := read(t, f); got != original {
+						t.Errorf("%s after logout: %q, want %q", f, got, original)
+					}
+				}
+			})
+		}
+	}
+}
+
+// npm.md 3: only Yarn 1 knows always-auth, and it needs it; a later login of another
+// client must not take it away.
+func TestAlwaysAuthIsForYarn1(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "npmrc")
+	t.Setenv("NPM_CONFIG_USERCONFIG", path)
+	want := "//127.0.0.1:8480/npm/d/main-000000000000/store/:always-auth=true\n"
+	for _, step := range []struct {
+		client string
+		there  bool
+	}{{"npm", false}, {"yarn1", true}, {"pnpm", true}} {
+		if _, err := clientNamed(t, step.client).Login(t.Context(), setup); err != nil {
+			t.Fatal(err)
+		}
+		if got := read(t, path); strings.Contains(got, want) != step.there {
+			t.Errorf("after login %s, want always-auth %v:\n%s", step.client, step.there, got)
+		}
+	}
+	printed := setup
+	printed.Print = true
+	if got, err := clientNamed(t, "yarn1").Login(t.Context(), printed); err != nil || len(got) != 3 || got[2]+"\n" != want {
+		t.Errorf("yarn1 --print = %q, %v; want %q at the end", got, err, want)
+	}
+}
+
+func TestYarnSettings(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("YARN_RC_FILENAME", "")
+	yarn := clientNamed(t, "yarn")
+	for _, tt := range []struct {
+		name, endpoint, scope string
+		want                  []string
+	}{
+		{"all packages, without TLS", setup.Endpoint, "", []string{`npmRegistryServer: "` + setup.Endpoint + `"`, `npmAuthToken: "tok-1"`,
+			"npmAlwaysAuth: true", `unsafeHttpWhitelist: ["127.0.0.1"]`}},
+		{"one scope, with TLS", "https://packages.example/npm/main/store/", "@acme", []string{"npmScopes:", `  "acme":`,
+			`    npmRegistryServer: "https://packages.example/npm/main/store/"`, `    npmAuthToken: "tok-1"`, "    npmAlwaysAuth: true"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := yarn.Login(t.Context(), format.Setup{Endpoint: tt.endpoint, Token: "tok-1", Scope: tt.scope, Print: true})
+			if err != nil || !slices.Equal(got, tt.want) {
+				t.Errorf("got %q, %v, want %q", got, err, tt.want)
+			}
+		})
+	}
+	t.Run("a map of the user's own is not hidden", func(t *testing.T) {
+		path, own := filepath.Join(home, ".yarnrc.yml"), "unsafeHttpWhitelist:\n  - mirror.example\n"
+		if err := os.WriteFile(path, []byte(own), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := yarn.Login(t.Context(), setup); err == nil || !strings.Contains(err.Error(), "unsafeHttpWhitelist already") || read(t, path) != own {
+			t.Errorf("login said %v and left %q", err, read(t, path))
 		}
 	})
 }

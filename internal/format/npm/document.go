@@ -2,6 +2,8 @@ package npm
 
 import (
 	"bufio"
+	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"io"
@@ -29,15 +31,18 @@ var documentReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil
 // encoding/json cannot yield a string in pieces; that is all this scanner adds. What it
 // passes over, encoding/json judges.
 //
+// A document that grows large waits for its place, which the caller leaves when it is
+// done with the result.
+//
 // Errors: TooLarge "metadata_too_large"; Invalid "invalid_document"; r's and sink's own.
-func splitDocument(r io.Reader, sink func(name string, data io.Reader) error) ([]byte, error) {
+func splitDocument(r io.Reader, place *documentPlace, sink func(name string, data io.Reader) error) ([]byte, error) {
 	buffered := documentReaders.Get().(*bufio.Reader)
 	buffered.Reset(r)
 	defer func() {
 		buffered.Reset(nil) // lets go of the request
 		documentReaders.Put(buffered)
 	}()
-	s := splitter{r: buffered, sink: sink}
+	s := splitter{r: buffered, place: place, sink: sink}
 	for {
 		c, err := s.r.ReadByte()
 		if errors.Is(err, io.EOF) {
@@ -59,10 +64,46 @@ func splitDocument(r io.Reader, sink func(name string, data io.Reader) error) ([
 	return s.meta, checkJSON(s.meta)
 }
 
+// largeDocument is the size in bytes, beside attachments, from which a document needs a
+// place. Those of honest clients stay below it but for long readmes.
+const largeDocument = 256 << 10
+
+// largeDocuments has the places: what many large documents take together is bounded.
+var largeDocuments = make(chan struct{}, 8)
+
+// documentPlace is the place of one document, while it has one.
+type documentPlace struct {
+	ctx  context.Context //nolint:containedctx // lives for one request
+	held bool
+}
+
+// take waits for a place. Errors: ctx's.
+func (p *documentPlace) take() error {
+	if p.held {
+		return nil
+	}
+	select {
+	case largeDocuments <- struct{}{}:
+		p.held = true
+		return nil
+	case <-p.ctx.Done():
+		return p.ctx.Err()
+	}
+}
+
+// leave gives the place back, if there is one.
+func (p *documentPlace) leave() {
+	if p.held {
+		<-largeDocuments
+		p.held = false
+	}
+}
+
 type splitter struct {
-	r    *bufio.Reader
-	sink func(name string, data io.Reader) error
-	meta []byte
+	r     *bufio.Reader
+	place *documentPlace
+	sink  func(name string, data io.Reader) error
+	meta  []byte
 
 	depth   int
 	objects [maxDepth]bool         // by depth: an object, not an array
@@ -79,6 +120,11 @@ func (s *splitter) accept(c byte) error {
 	if len(s.meta) == maxMetadata {
 		return &packhouse.Error{Kind: packhouse.KindTooLarge, Reason: "metadata_too_large",
 			Message: "the document holds more than 4 MiB besides its attachments"}
+	}
+	if len(s.meta) == largeDocument {
+		if err := s.place.take(); err != nil {
+			return err
+		}
 	}
 	s.meta = append(s.meta, c)
 	if s.inString {
@@ -171,11 +217,7 @@ func (t *stringReader) Read(p []byte) (int, error) {
 		return 0, cutOff(err)
 	}
 	chunk, _ := t.r.Peek(min(t.r.Buffered(), len(p)))
-	n := 0
-	for n < len(chunk) && chunk[n] != '"' && chunk[n] != '\\' && chunk[n] >= ' ' {
-		n++
-	}
-	if n > 0 {
+	if n := plainRun(chunk); n > 0 {
 		copy(p, chunk[:n])
 		_, err := t.r.Discard(n)
 		return n, err
@@ -194,8 +236,29 @@ func (t *stringReader) Read(p []byte) (int, error) {
 	return 0, invalidDocument("document has a control character in a string")
 }
 
+// plainRun returns how many bytes at the start of b stand for themselves in a JSON
+// string: no quote, no backslash, no control character. It looks at eight at a time,
+// because every byte of every tarball passes here.
+func plainRun(b []byte) int {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	n := 0
+	for ; n+8 <= len(b); n += 8 {
+		x := binary.LittleEndian.Uint64(b[n:])
+		quote, backslash := x^ones*'"', x^ones*'\\'
+		// The high bit of a byte that is zero, or below a blank, is set by the subtraction;
+		// carries can only add to a finding, never make one.
+		if ((quote-ones)&^quote|(backslash-ones)&^backslash|(x-ones*' ')&^x)&highs != 0 {
+			break
+		}
+	}
+	for n < len(b) && b[n] != '"' && b[n] != '\\' && b[n] >= ' ' {
+		n++
+	}
+	return n
+}
+
 // escape decodes one escape sequence into left. The halves of a surrogate pair are not
-// joined: neither base64 nor what is skipped has any.
+// joined: neither base64 nor a bundle of signatures has any.
 func (t *stringReader) escape() error {
 	var seq [len(`\u0000`)]byte
 	short := len(`\n`)
@@ -224,6 +287,6 @@ func cutOff(err error) error {
 	return err
 }
 
-// isTarball reports whether an attachment is the package, as opposed to a signature
-// bundle, whose data is JSON text and which nothing is made of yet.
-func isTarball(attachment string) bool { return !strings.HasSuffix(attachment, ".sigstore") }
+// isTarball reports whether an attachment is the package, as opposed to the bundle of its
+// provenance, whose data is JSON text.
+func isTarball(attachment string) bool { return !strings.HasSuffix(attachment, bundleSuffix) }

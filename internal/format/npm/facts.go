@@ -20,6 +20,7 @@ func readFacts(name packhouse.PackageName, m object) packhouse.Facts {
 		SourceRepository: sourceRepository(m["repository"]),
 		Licenses:         licenses(m),
 		Keywords:         keywords(m["keywords"]),
+		Authors:          people(m),
 		Dependencies:     dependencies(m),
 	}
 }

@@ -12,9 +12,10 @@ import (
 //
 //	byte      fragmentVersion
 //	section   full: the members of the version's object, `"name":"x",...`, as the
-//	          publisher or the public registry wrote them, except that dist.tarball's
-//	          value is the byte tarballMark and that "deprecated" is left out: it is the
-//	          overlay's, because it changes after publishing
+//	          publisher or the public registry wrote them, except that the value of
+//	          dist.tarball is the byte addressMark, that of dist.attestations.url the
+//	          bytes addressMark and attestationsMark, and that "deprecated" is left out:
+//	          it is the overlay's, because it changes after publishing
 //	section   extra: members that only the abbreviated form has
 //	section   readme: the members of the package's document about the readme
 //	spans     count, then (gap, 2*length+kind) of members of full, the gap counted from
@@ -22,13 +23,21 @@ import (
 //	          package's document takes it from its latest version
 //
 // Numbers are unsigned varints, a section is its length and its bytes.
+//
+// What only a public registry has is not encoded before it is shown or kept: until then
+// its fragment is the registry's manifest itself, which begins with a brace.
 
-// fragmentVersion is the encoding written, as Facts.FragmentVersion and first byte.
-const fragmentVersion = 1
+// fragmentVersion is the encoding written, as Facts.FragmentVersion and first byte. Up to
+// version 1 the address of attestations was the public registry's.
+const fragmentVersion = 2
 
-// tarballMark stands where the address of the tarball goes. It is a control character,
-// which JSON text cannot hold.
-const tarballMark = 0x01
+// addressMark stands where the address of the tarball goes, and with attestationsMark
+// behind it that of the attestations. They are control characters, which JSON text cannot
+// hold.
+const (
+	addressMark      = 0x01
+	attestationsMark = 0x02
+)
 
 var errFragment = errors.New("npm fragment is damaged")
 
@@ -81,6 +90,23 @@ type fragmentEncoder struct {
 }
 
 func (e *fragmentEncoder) encode(manifest, readme []byte) []byte {
+	return bytes.Clone(e.work(manifest, readme))
+}
+
+// read decodes a fragment, encoded or not yet; what it returns of the latter holds until
+// the encoder is used again.
+func (e *fragmentEncoder) read(b []byte) (fragment, error) {
+	if isManifest(b) {
+		b = e.work(b, nil)
+	}
+	return readFragment(b)
+}
+
+// isManifest reports whether a fragment is a manifest that is not encoded yet.
+func isManifest(fragment []byte) bool { return len(fragment) > 0 && fragment[0] == '{' }
+
+// work is encode into the encoder's own memory.
+func (e *fragmentEncoder) work(manifest, readme []byte) []byte {
 	e.full, e.spans, e.out = e.full[:0], e.spans[:0], e.out[:0]
 	extra := e.split(manifest)
 	b := append(e.out, fragmentVersion)
@@ -95,7 +121,7 @@ func (e *fragmentEncoder) encode(manifest, readme []byte) []byte {
 		end = s.start + s.length
 	}
 	e.out = b
-	return bytes.Clone(b)
+	return b
 }
 
 // split fills full and spans from a manifest and returns the extra members.
@@ -143,15 +169,24 @@ func appendCount(b []byte, n int) []byte {
 	return binary.AppendUvarint(b, uint64(n)) //nolint:gosec // lengths and gaps are never negative
 }
 
-// appendDist copies the member "dist" with every tarball address replaced by the mark.
+// appendDist copies the member "dist" with every address replaced by its mark.
 func appendDist(b []byte, dist member) []byte {
 	b = append(b, dist.text[:len(dist.text)-len(dist.value)]...)
 	done := 0
+	mark := func(at, length int, marks ...byte) {
+		b = append(append(b, dist.value[done:at]...), marks...)
+		done = at + length
+	}
 	for m := range members(dist.value) {
-		if string(m.key) == "tarball" {
-			b = append(b, dist.value[done:m.at]...)
-			b = append(b, tarballMark)
-			done = m.at + len(m.value)
+		switch string(m.key) {
+		case "tarball":
+			mark(m.at, len(m.value), addressMark)
+		case "attestations":
+			for a := range members(m.value) {
+				if string(a.key) == "url" {
+					mark(m.at+a.at, len(a.value), addressMark, attestationsMark)
+				}
+			}
 		}
 	}
 	return append(b, dist.value[done:]...)
@@ -174,7 +209,7 @@ type fragment struct {
 }
 
 func readFragment(b []byte) (fragment, error) {
-	if len(b) == 0 || b[0] != fragmentVersion {
+	if len(b) == 0 || b[0] == 0 || b[0] > fragmentVersion {
 		return fragment{}, errFragment
 	}
 	var f fragment
@@ -191,20 +226,23 @@ func readFragment(b []byte) (fragment, error) {
 	return f, nil
 }
 
-// appendFull appends the version's whole object, without braces. tarball is the JSON
-// string of the tarball's address; overlay is a JSON object whose members follow.
-func (f fragment) appendFull(b, tarball, overlay []byte) []byte {
-	return appendOverlay(appendMarked(b, f.full, tarball), overlay)
+// addresses are where a version's files are, as JSON strings.
+type addresses struct{ tarball, attestations []byte }
+
+// appendFull appends the version's whole object, without braces. overlay is a JSON object
+// whose members follow.
+func (f fragment) appendFull(b []byte, at addresses, overlay []byte) []byte {
+	return appendOverlay(at.appendMarked(b, f.full), overlay)
 }
 
 // appendAbbreviated appends the members of the abbreviated form, without braces.
-func (f fragment) appendAbbreviated(b, tarball, overlay []byte) ([]byte, error) {
+func (f fragment) appendAbbreviated(b []byte, at addresses, overlay []byte) ([]byte, error) {
 	from := len(b)
 	for text, err := range f.members(spanAbbreviated) {
 		if err != nil {
 			return b, err
 		}
-		b = appendMarked(appendComma(b, from), text, tarball)
+		b = at.appendMarked(appendComma(b, from), text)
 	}
 	if len(f.extra) > 0 {
 		b = append(appendComma(b, from), f.extra...)
@@ -266,14 +304,19 @@ func (f fragment) members(kind uint64) iter.Seq2[[]byte, error] {
 	}
 }
 
-func appendMarked(b, text, tarball []byte) []byte {
+// appendMarked appends text with the addresses in place of their marks.
+func (a addresses) appendMarked(b, text []byte) []byte {
 	for {
-		i := bytes.IndexByte(text, tarballMark)
+		i := bytes.IndexByte(text, addressMark)
 		if i < 0 {
 			return append(b, text...)
 		}
-		b = append(append(b, text[:i]...), tarball...)
-		text = text[i+1:]
+		b, text = append(b, text[:i]...), text[i+1:]
+		if len(text) > 0 && text[0] == attestationsMark {
+			b, text = append(b, a.attestations...), text[1:]
+		} else {
+			b = append(b, a.tarball...)
+		}
 	}
 }
 

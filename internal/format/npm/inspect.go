@@ -28,10 +28,20 @@ const maxWarnings = 20
 // Errors: Invalid "invalid_archive", "invalid_document", "manifest_mismatch".
 // Source: npm.md 4 step 5, 6; reliability.md S25, S26.
 func (f Format) Inspect(ctx context.Context, up format.Upload) (packhouse.Facts, error) {
-	if len(up.Files) != 1 || up.Files[0].Name != assetName {
+	in := inspection{up: up}
+	for i := range up.Files {
+		switch f := &up.Files[i]; {
+		case !f.Side && f.Name == assetName && in.file.Name == "":
+			in.file = *f
+		case f.Side && f.Name == provenanceFile && in.provenance == nil:
+			in.provenance = f
+		default:
+			return packhouse.Facts{}, packhouse.Invalidf("invalid_asset_name", "an npm version has one asset, %s", assetName)
+		}
+	}
+	if in.file.Name == "" {
 		return packhouse.Facts{}, packhouse.Invalidf("invalid_asset_name", "an npm version has one asset, %s", assetName)
 	}
-	in := inspection{up: up, file: up.Files[0]}
 	content, err := in.readTarball(ctx)
 	if err != nil {
 		return packhouse.Facts{}, err
@@ -43,9 +53,10 @@ func (f Format) Inspect(ctx context.Context, up format.Upload) (packhouse.Facts,
 }
 
 type inspection struct {
-	up       format.Upload
-	file     format.UploadedFile
-	warnings []string
+	up         format.Upload
+	file       format.UploadedFile
+	provenance *format.UploadedFile // nil for none
+	warnings   []string
 }
 
 func (in *inspection) warn(format string, args ...any) {
@@ -203,12 +214,16 @@ func (in *inspection) uploadedFacts(t tarball) (packhouse.Facts, error) {
 		}
 		document = in.up.Manifest
 	}
-	effective := in.composeManifest(document, own, t)
+	claims, err := in.readClaims()
+	if err != nil {
+		return packhouse.Facts{}, err
+	}
+	effective := in.composeManifest(document, own, t, claims)
 	facts := readFacts(in.up.Package, readObject(effective))
 	facts.Readme = readmeText(readObject(document), t)
 	readmeName := firstText(readObject(document).text("readmeFilename"), t.readmeName)
 	facts.Manifest = canonicalManifest(effective)
-	facts.Fragment = buildFragment(effective, readmeMembers(facts.Readme, readmeName))
+	facts.Fragment = buildFragment(replaceMembers(effective, object{"dist": in.dist(t, claims.shown)}), readmeMembers(facts.Readme, readmeName))
 	facts.FragmentVersion = fragmentVersion
 	facts.Warnings = in.warnings
 	return facts, nil
@@ -216,7 +231,7 @@ func (in *inspection) uploadedFacts(t tarball) (packhouse.Facts, error) {
 
 // composeManifest writes the version's object from the client's document: with the
 // tarball's values where they decide what gets installed or run, and our own dist.
-func (in *inspection) composeManifest(document []byte, own object, t tarball) []byte {
+func (in *inspection) composeManifest(document []byte, own object, t tarball, c claims) []byte {
 	sent := readObject(document)
 	corrected := in.correct(sent, own)
 	if t.shrinkwrap {
@@ -228,21 +243,26 @@ func (in *inspection) composeManifest(document []byte, own object, t tarball) []
 	corrected["name"] = quote(fullName(in.up.Package))
 	corrected["version"] = quote(in.up.Version)
 	corrected["_id"] = quote(fullName(in.up.Package) + "@" + in.up.Version)
-	corrected["dist"] = in.dist(t)
+	corrected["dist"] = in.dist(t, c.kept)
 	corrected["readme"] = nil // it is the package's, not the version's; see readmeMembers
 	return replaceMembers(document, corrected)
 }
 
-// dist is what we computed of the stored bytes. Signatures that a client sends cannot
-// be of any use: they would be the registry's.
-func (in *inspection) dist(t tarball) []byte {
-	h := in.file.Hashes
-	b := []byte(`{"integrity":"sha512-`)
-	if sum, err := hex.DecodeString(h.SHA512); err == nil {
-		b = base64.StdEncoding.AppendEncode(b, sum)
+// dist is what we computed of the stored bytes, and further members. Signatures that a
+// client sends cannot be of any use: they are the registry's to make.
+func (in *inspection) dist(t tarball, further []byte) []byte {
+	b := fmt.Appendf(nil, `{"integrity":"%s","shasum":"%s","tarball":"","fileCount":%d,"unpackedSize":%d`,
+		in.integrity(), in.file.Hashes.SHA1, t.files, t.unpackedBytes)
+	return append(append(b, further...), '}')
+}
+
+// integrity is the tarball's digest as documents spell it.
+func (in *inspection) integrity() string {
+	sum, err := hex.DecodeString(in.file.Hashes.SHA512)
+	if err != nil {
+		return ""
 	}
-	b = append(append(b, `","shasum":"`...), h.SHA1...)
-	return fmt.Appendf(b, `","tarball":"","fileCount":%d,"unpackedSize":%d}`, t.files, t.unpackedBytes)
+	return "sha512-" + base64.StdEncoding.EncodeToString(sum)
 }
 
 // sameVersion reports whether package.json names the version that is published. Clients
@@ -275,9 +295,13 @@ func (in *inspection) pulledFacts(t tarball) packhouse.Facts {
 	facts.Warnings = in.warnings
 	facts.Manifest = canonicalManifest(manifest)
 	facts.FragmentVersion = fragmentVersion
-	if facts.Fragment = in.up.PulledFragment; facts.Fragment == nil {
+	facts.Fragment = in.up.PulledFragment
+	if isManifest(facts.Fragment) {
+		facts.Fragment = buildFragment(facts.Fragment, nil)
+	}
+	if facts.Fragment == nil {
 		if said["dist"] == nil {
-			manifest = replaceMembers(manifest, object{"dist": in.dist(t)})
+			manifest = replaceMembers(manifest, object{"dist": in.dist(t, nil)})
 		}
 		facts.Fragment = buildFragment(manifest, readmeMembers(facts.Readme, t.readmeName))
 	}

@@ -220,6 +220,23 @@ func (o object) texts() map[string]string {
 	return out
 }
 
+// texts returns the members of an object that are strings; of a repeated key the last
+// one. Anything else yields nil.
+func texts(raw []byte) map[string]string {
+	if i := skipSpace(raw, 0); i == len(raw) || raw[i] != '{' {
+		return nil
+	}
+	out := map[string]string{}
+	for m := range members(raw) {
+		if key := string(m.key); len(m.value) > 0 && m.value[0] == '"' {
+			out[key] = unquote(m.value)
+		} else {
+			delete(out, key)
+		}
+	}
+	return out
+}
+
 // list returns the elements of an array, nil for anything else.
 func list(raw []byte) []json.RawMessage {
 	var out []json.RawMessage

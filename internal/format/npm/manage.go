@@ -12,9 +12,12 @@ import (
 
 // changeMetadata serves PUT {pkg} without attachments: of the whole document that clients
 // send, only the deprecation texts of versions that this repository holds are taken. A
-// version that is not there is no wish to delete it. Errors: Invalid "not_kept" where the
-// only wish is a star or an owner. Source: npm.md 4.
+// version that is not there is no wish to delete it. A star is a document of its own kind.
+// Errors: Invalid "not_kept" where the only wish is an owner. Source: npm.md 4.
 func (p protocol) changeMetadata(w http.ResponseWriter, r *format.Request, pkg packhouse.PackageRef, doc object) error {
+	if isStar(doc) {
+		return p.star(w, r, pkg, doc)
+	}
 	current, err := p.current(r, pkg)
 	if err != nil {
 		return err
@@ -39,10 +42,9 @@ func (p protocol) changeMetadata(w http.ResponseWriter, r *format.Request, pkg p
 // package: a client that was told of success would be misled. What a document leaves out
 // it does not change.
 func checkNotKept(current, wanted object) error {
-	for _, key := range []string{"users", "maintainers"} {
-		if wanted[key] != nil && !equalNormal(normalMembers(current, key), normalMembers(wanted, key)) {
-			return packhouse.Invalidf("not_kept", "this registry keeps no stars and no owners of packages")
-		}
+	const key = "maintainers"
+	if wanted[key] != nil && !equalNormal(normalMembers(current, key), normalMembers(wanted, key)) {
+		return packhouse.Invalidf("not_kept", "this registry keeps no owners of packages: policies decide who may publish, so ask who administers them")
 	}
 	return nil
 }
@@ -63,7 +65,8 @@ func (p protocol) current(r *format.Request, pkg packhouse.PackageRef) (object, 
 	if err != nil {
 		return nil, err
 	}
-	return readObject(doc.Plain), nil
+	text, err := httpx.DocText(&doc)
+	return readObject(text), err
 }
 
 // deprecations compares the deprecation texts of two documents' versions. A version
@@ -100,7 +103,9 @@ func (p protocol) rewrite(w http.ResponseWriter, r *format.Request) error {
 	if err != nil {
 		return err
 	}
-	meta, err := splitDocument(&limitedBody{r: r.Body, left: maxMetadata, limit: maxMetadata}, refuseAttachment)
+	place := documentPlace{ctx: r.Context()}
+	defer place.leave()
+	meta, err := splitDocument(&limitedBody{r: r.Body, left: maxMetadata, limit: maxMetadata}, &place, refuseAttachment)
 	if err != nil {
 		return err
 	}
@@ -225,9 +230,9 @@ func (p protocol) unpublishOne(w http.ResponseWriter, r *format.Request) error {
 	}
 	one := format.Amendments{Versions: []format.Amendment{{Version: version, Status: packhouse.Disposed}}, IfSeq: seq}
 	err = p.house.Amend(r.Context(), r.Who, pkg, one)
-	if packhouse.ReasonOf(err) == reasonStale {
-		// Somebody changed the package between the steps. That matters only to a version
-		// that is still there.
+	if reason := packhouse.ReasonOf(err); reason == reasonStale || reason == format.ReasonSecondFactor {
+		// Somebody changed the package between the steps, or the first step has used the
+		// one-time code up. That matters only to a version that is still there.
 		key := format.DocKey{Repo: r.Repo, Package: pkg.Package, Kind: kindVersion, Arg: version, Base: r.Base, Local: true}
 		if _, gone := p.house.Document(r.Context(), r.Who, key); packhouse.KindOf(gone) == packhouse.KindNotFound {
 			err = nil

@@ -24,12 +24,13 @@ const defaultTag = "latest"
 type Format struct{}
 
 var (
-	_ format.Format      = Format{}
-	_ format.Inspector   = Format{}
-	_ format.Renderer    = Format{}
-	_ format.Puller      = Format{}
-	_ format.ErrorWriter = Format{}
-	_ format.ClientSetup = Format{}
+	_ format.Format       = Format{}
+	_ format.Inspector    = Format{}
+	_ format.Renderer     = Format{}
+	_ format.Puller       = Format{}
+	_ format.ErrorWriter  = Format{}
+	_ format.ClientSetup  = Format{}
+	_ format.OneTimeCodes = Format{}
 )
 
 // New returns the room.

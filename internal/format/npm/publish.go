@@ -36,7 +36,9 @@ func (p protocol) put(w http.ResponseWriter, r *format.Request) error {
 	}
 	up := incoming{house: p.house, request: r, pkg: pkg}
 	defer up.discard()
-	meta, err := splitDocument(&limitedBody{r: r.Body, left: limit, limit: limit}, up.take)
+	place := documentPlace{ctx: r.Context()}
+	defer place.leave()
+	meta, err := splitDocument(&limitedBody{r: r.Body, left: limit, limit: limit}, &place, up.take)
 	if err != nil {
 		return err
 	}
@@ -63,20 +65,22 @@ type incoming struct {
 	request *format.Request
 	pkg     packhouse.PackageRef
 	content format.Staged // nil until the tarball has been read
+	bundle  format.Staged // of the provenance; nil without one
 }
 
 func (up *incoming) discard() {
-	if up.content != nil {
-		up.content.Discard()
+	for _, staged := range []format.Staged{up.content, up.bundle} {
+		if staged != nil {
+			staged.Discard()
+		}
 	}
 }
 
-// take stages the tarball. The package is known from the path, so it need not wait for
-// the rest of the document.
+// take stages the tarball, or the bundle of its provenance. The package is known from the
+// path, so it need not wait for the rest of the document.
 func (up *incoming) take(attachment string, data io.Reader) error {
 	if !isTarball(attachment) {
-		_, err := io.Copy(io.Discard, data)
-		return err
+		return up.takeBundle(data)
 	}
 	if up.content != nil {
 		return oneTarball()
@@ -84,15 +88,10 @@ func (up *incoming) take(attachment string, data io.Reader) error {
 	if err := checkNewName(up.pkg.Package); err != nil {
 		return err
 	}
-	decoded := &attachmentReader{r: base64.NewDecoder(base64.StdEncoding, data)}
-	content, err := up.house.Stage(up.request.Context(), up.request.Who, up.pkg, decoded, 0)
-	if decoded.err != nil {
-		if content != nil {
-			content.Discard()
-		}
-		return decoded.err
-	}
-	up.content = content
+	decoded := newAttachmentReader(data)
+	defer decoded.release()
+	var err error
+	up.content, err = up.stage(decoded, 0)
 	return err
 }
 
@@ -129,6 +128,9 @@ func (up *incoming) publication(doc object) (format.Publication, error) {
 	}
 	pub := format.Publication{Package: up.pkg, DisplayName: full, Version: version, Tags: tags, Manifest: manifest,
 		Assets: []format.NewAsset{{Name: assetName, MediaType: "application/octet-stream", Content: up.content, Declared: declaredHashes(m.object("dist"))}}}
+	if up.bundle != nil {
+		pub.Assets = append(pub.Assets, format.NewAsset{Name: provenanceFile, MediaType: typeBundle, Content: up.bundle, Side: true})
+	}
 	if m.text("deprecated") != "" {
 		pub.Overlay = makeOverlay(m["deprecated"])
 	}
@@ -158,6 +160,9 @@ func (up *incoming) checkAttachments(attachments object, version string) error {
 	}
 	for name, raw := range attachments {
 		if !isTarball(name) {
+			if want := fullName(up.pkg.Package) + "-" + version + bundleSuffix; name != want {
+				return invalidDocument("attachment is called %q, not %q", name, want)
+			}
 			continue
 		}
 		file := tarballName(up.pkg.Package, version)
@@ -219,26 +224,6 @@ func integrityHashes(integrity string) packhouse.Hashes {
 		}
 	}
 	return h
-}
-
-// attachmentReader turns faults of the base64 text into faults of the request, and keeps
-// what ended the reading, because the store that reads from it may wrap errors.
-type attachmentReader struct {
-	r   io.Reader
-	err error
-}
-
-// Read implements io.Reader.
-func (a *attachmentReader) Read(p []byte) (int, error) {
-	n, err := a.r.Read(p)
-	var corrupt base64.CorruptInputError
-	if errors.As(err, &corrupt) || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = invalidDocument("attachment is not base64")
-	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		a.err = err
-	}
-	return n, err
 }
 
 // limitedBody ends a body that is too long with TooLarge instead of a clean end, and one

@@ -62,14 +62,14 @@ func (Format) FetchIndex(ctx context.Context, get format.Getter, name packhouse.
 	return format.FetchedIndex{Body: answer.Body, Validators: answer.Validators}, nil
 }
 
-// ReadIndex reads a public registry's document. Manifests point into body; fragments do
-// not. Versions that the control plane cannot name, that have no tarball, or that repeat
+// ReadIndex reads a public registry's document. Manifests point into body, and fragments
+// are the manifests; see appendFragment. Versions that the control plane cannot name, that have no tarball, or that repeat
 // another's key are left out. A document without versions, as an unpublished package
 // leaves behind, yields an index without versions; one that does not say that it is about
 // this package is none, so that a failing upstream's JSON never means "no versions".
 //
 // The text is checked once by encoding/json and then walked in place, three levels deep:
-// beside the fragments nothing that grows with the document is allocated.
+// no text is copied but addresses, digests and times.
 //
 // Errors: Upstream "invalid_document".
 func (f Format) ReadIndex(name packhouse.PackageName, body []byte) (*format.RemoteIndex, error) {
@@ -92,9 +92,9 @@ func (f Format) ReadIndex(name packhouse.PackageName, body []byte) (*format.Remo
 		case key == "versions":
 			versions = m.value
 		case key == "time":
-			times = readObject(m.value).texts()
+			times = texts(m.value)
 		case key == "dist-tags":
-			index.Tags = readObject(m.value).texts()
+			index.Tags = texts(m.value)
 		case isHead(key):
 			if len(index.Head) > 0 {
 				index.Head = append(index.Head, ',')
@@ -106,11 +106,10 @@ func (f Format) ReadIndex(name packhouse.PackageName, body []byte) (*format.Remo
 		return nil, upstreamDocument(name)
 	}
 	index.Created, index.Modified = parseTime(times["created"]), parseTime(times["modified"])
-	var encoder fragmentEncoder
 	seen := map[string]struct{}{}
 	for m := range members(versions) {
 		version := string(m.key)
-		v, ok := remoteVersion(&encoder, version, m.value)
+		v, ok := remoteVersion(version, m.value)
 		key := withoutBuild(version)
 		if _, twice := seen[key]; !ok || twice {
 			continue
@@ -128,7 +127,7 @@ func upstreamDocument(name packhouse.PackageName) error {
 }
 
 // remoteVersion reads one version's manifest in the public registry's own bytes.
-func remoteVersion(encoder *fragmentEncoder, version string, manifest []byte) (v format.RemoteVersion, ok bool) {
+func remoteVersion(version string, manifest []byte) (v format.RemoteVersion, ok bool) {
 	if badVersion(version) != "" {
 		return v, false
 	}
@@ -141,8 +140,17 @@ func remoteVersion(encoder *fragmentEncoder, version string, manifest []byte) (v
 			dist = m.value
 		}
 	}
-	d := readObject(dist)
-	address := d.text("tarball")
+	var address, integrity, shasum string
+	for m := range members(dist) {
+		switch string(m.key) {
+		case "tarball":
+			address = unquote(m.value)
+		case "integrity":
+			integrity = unquote(m.value)
+		case "shasum":
+			shasum = unquote(m.value)
+		}
+	}
 	if address == "" {
 		return v, false
 	}
@@ -150,13 +158,13 @@ func remoteVersion(encoder *fragmentEncoder, version string, manifest []byte) (v
 	if len(overlay) > packhouse.MaxOverlay {
 		overlay = nil
 	}
-	hashes := integrityHashes(d.text("integrity"))
-	if sum := strings.ToLower(d.text("shasum")); len(sum) == 40 && isHex(sum) {
+	hashes := integrityHashes(integrity)
+	if sum := strings.ToLower(shasum); len(sum) == 40 && isHex(sum) {
 		hashes.SHA1 = sum
 	}
 	return format.RemoteVersion{
 		Version: version, Status: packhouse.Published, Manifest: manifest, Overlay: overlay,
-		Fragment: encoder.encode(manifest, nil),
+		Fragment: manifest,
 		Assets:   []format.RemoteAsset{{Name: assetName, URL: address, Size: -1, Hashes: hashes, MediaType: "application/octet-stream"}},
 	}, true
 }

@@ -59,7 +59,11 @@ type document struct {
 	name   string
 	listed []format.Entry    // Published, in order
 	tags   map[string]string // resolved: every target is listed
-	prefix []byte            // of tarball addresses, with the opening quote
+	// The beginnings of addresses, with the opening quote.
+	tarballs, attestations []byte
+	address                []byte // working memory of addressesOf
+
+	encoder fragmentEncoder
 }
 
 func newDocument(k format.DocKey, v format.View) *document {
@@ -71,9 +75,24 @@ func newDocument(k format.DocKey, v format.View) *document {
 		}
 	}
 	d.tags = d.resolveTags()
-	quoted := quote(k.Base + d.name + "/-/" + v.Package.Name + "-")
-	d.prefix = quoted[:len(quoted)-1]
+	d.tarballs = openQuote(k.Base + d.name + "/-/" + v.Package.Name + "-")
+	d.attestations = openQuote(k.Base + attestationsPath(v.Package, ""))
 	return d
+}
+
+// openQuote begins a JSON string.
+func openQuote(s string) []byte {
+	quoted := quote(s)
+	return quoted[:len(quoted)-1]
+}
+
+// addressesOf returns where a version's files are; good until it is called again.
+func (d *document) addressesOf(version string) addresses {
+	b := append(append(append(d.address[:0], d.tarballs...), version...), `.tgz"`...)
+	end := len(b)
+	b = append(append(append(b, d.attestations...), version...), '"')
+	d.address = b
+	return addresses{tarball: b[:end], attestations: b[end:]}
 }
 
 // resolveTags leaves out tags whose target is not listed, and gives latest the highest
@@ -129,7 +148,12 @@ func (d *document) writeVersion(w io.Writer) error {
 		}
 	}
 	if e == nil {
-		return packhouse.NotFoundf(packhouse.ResourceVersion, d.key.Arg, "version not found: %s of package %s", d.key.Arg, d.name)
+		err := packhouse.NotFoundf(packhouse.ResourceVersion, d.key.Arg, "package %s has no version and no tag %s in repository %s", d.name, d.key.Arg, d.view.Repo.Name)
+		if latest := d.tags[defaultTag]; latest != "" {
+			err.Near = latest
+			err.Message += "; its latest version is " + latest
+		}
+		return err
 	}
 	b, err := d.appendEntry(nil, e, false)
 	if err != nil {
@@ -189,19 +213,18 @@ func (d *document) writePackument(ctx context.Context, w io.Writer, abbreviated 
 
 // appendEntry appends the object of one version.
 func (d *document) appendEntry(b []byte, e *format.Entry, abbreviated bool) ([]byte, error) {
-	f, err := readFragment(e.Fragment)
+	f, err := d.encoder.read(e.Fragment)
 	if err != nil {
 		return b, packhouse.Internal(fmt.Errorf("render %s@%s: %w", d.name, e.Version, err))
 	}
-	tarball := make([]byte, 0, 256)
-	tarball = append(append(append(tarball, d.prefix...), e.Version...), `.tgz"`...)
+	at := d.addressesOf(e.Version)
 	b = append(b, '{')
 	if abbreviated {
-		if b, err = f.appendAbbreviated(b, tarball, e.Overlay); err != nil {
+		if b, err = f.appendAbbreviated(b, at, e.Overlay); err != nil {
 			return b, packhouse.Internal(fmt.Errorf("render %s@%s: %w", d.name, e.Version, err))
 		}
 	} else {
-		b = f.appendFull(b, tarball, e.Overlay)
+		b = f.appendFull(b, at, e.Overlay)
 	}
 	return append(b, '}'), nil
 }
@@ -274,7 +297,7 @@ func (d *document) appendHead(b []byte) ([]byte, error) {
 	if e == nil {
 		return b, nil
 	}
-	f, err := readFragment(e.Fragment)
+	f, err := d.encoder.read(e.Fragment)
 	if err != nil {
 		return b, packhouse.Internal(fmt.Errorf("render %s@%s: %w", d.name, e.Version, err))
 	}

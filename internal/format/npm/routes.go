@@ -3,6 +3,7 @@ package npm
 import (
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -17,10 +18,9 @@ type protocol struct {
 	house format.House
 }
 
-// Routes returns the protocol's table. What Packhouse does not have (search, audits) is
+// Routes returns the protocol's table. What Packhouse does not have is
 // answered by the last rows: 404 with an error that npm understands, at once, because npm
-// then goes on. The rows of `npm login` and `npm logout` say what to do instead, to
-// strangers too. Source: npm.md 1.
+// then goes on. Source: npm.md 1.
 func (f Format) Routes(h format.House) []format.Route {
 	p := protocol{f, h}
 	get, put, del := []string{http.MethodGet, http.MethodHead}, []string{http.MethodPut}, []string{http.MethodDelete}
@@ -31,7 +31,7 @@ func (f Format) Routes(h format.House) []format.Route {
 		tag     = packhouse.ActionPutPackageMetadata
 		dispose = packhouse.ActionDisposePackageVersions
 	)
-	return []format.Route{
+	return spelled(slices.Concat(p.loginRoutes(), p.tokenRoutes(), p.searchRoutes(), p.starRoutes(), []format.Route{
 		{Name: "packument", Methods: get, Pattern: "/{@name}", Action: read, Serve: p.packument},
 		{Name: "publish", Methods: put, Pattern: "/{@name}", Action: publish, Serve: p.put},
 		{Name: "manifest", Methods: get, Pattern: "/{@name}/{version}", Action: read, Serve: p.manifest},
@@ -46,15 +46,21 @@ func (f Format) Routes(h format.House) []format.Route {
 		{Name: "dist-tag-remove", Methods: del, Pattern: "/-/package/{@name}/dist-tags/{tag}", Action: tag, Serve: p.removeTag},
 		{Name: "ping", Methods: get, Pattern: "/-/ping", Action: read, Anonymous: true, Serve: ping},
 		{Name: "whoami", Methods: get, Pattern: "/-/whoami", Action: read, Serve: whoami},
-		{Name: "web-login", Methods: []string{http.MethodPost}, Pattern: "/-/v1/login", Action: read, Anonymous: true, Serve: refuseLogin},
-		{Name: "login", Methods: put, Pattern: "/-/user/{user}", Action: read, Anonymous: true, Serve: refuseLogin},
-		{Name: "logout", Methods: del, Pattern: "/-/user/token/{token}", Action: read, Anonymous: true, Serve: refuseLogout},
 		{Name: "unknown", Methods: all, Pattern: "/-/{path...}", Action: read, Serve: notServed},
 		// The same where a scoped name in one segment stands in the path.
 		{Name: "unknown", Methods: all, Pattern: "/-/package/{@name}/{path...}", Action: read, Serve: notServed},
 		{Name: "unknown", Methods: all, Pattern: "/-/npm/v1/oidc/token/exchange/package/{@name}", Action: read, Serve: notServed},
-		{Name: "unknown", Methods: all, Pattern: "/-/npm/v1/attestations/{@name}", Action: read, Serve: notServed},
-	}
+		{Name: "audit", Methods: []string{http.MethodPost}, Pattern: "/-/npm/v1/security/advisories/bulk", Action: read, Serve: p.bulkAudit},
+		{Name: "audit-tree", Methods: []string{http.MethodPost}, Pattern: "/-/npm/v1/security/audits", Action: read, Serve: p.treeAudit("-/npm/v1/security/audits")},
+		{Name: "audit-tree", Methods: []string{http.MethodPost}, Pattern: "/-/npm/v1/security/audits/quick", Action: read, Serve: p.treeAudit("-/npm/v1/security/audits/quick")},
+		{Name: "keys", Methods: get, Pattern: "/" + keysPath, Action: read, Serve: p.keys},
+		{Name: "attestations", Methods: get, Pattern: "/-/npm/v1/attestations/{@name}", Action: read, Serve: p.attestations},
+		// npm 9 and 10 put the whole path of dist.attestations.url behind the base, so the
+		// base's own path comes twice, in one of its three forms.
+		{Name: "attestations", Methods: get, Pattern: "/npm/{repository}/-/npm/v1/attestations/{@name}", Action: read, Serve: p.attestations},
+		{Name: "attestations", Methods: get, Pattern: "/npm/{domain}/{repository}/-/npm/v1/attestations/{@name}", Action: read, Serve: p.attestations},
+		{Name: "attestations", Methods: get, Pattern: "/npm/d/{domain}/{repository}/-/npm/v1/attestations/{@name}", Action: read, Serve: p.attestations},
+	}))
 }
 
 // packageOf reads the package that the path names.
@@ -95,7 +101,8 @@ func (p protocol) document(w http.ResponseWriter, r *format.Request, kind, arg s
 	if err != nil {
 		return err
 	}
-	key := format.DocKey{Repo: r.Repo, Package: pkg.Package, Kind: kind, Arg: arg, Base: r.Base, Local: kind == kindWrite}
+	key := format.DocKey{Repo: r.Repo, Package: pkg.Package, Kind: kind, Arg: arg, Base: r.Base, Local: kind == kindWrite,
+		Identity: !httpx.AcceptsGzip(r.Header)}
 	if kind == kindTags {
 		key.Base = ""
 	}
@@ -151,21 +158,6 @@ func whoami(w http.ResponseWriter, r *format.Request) error {
 func notServed(http.ResponseWriter, *format.Request) error {
 	return &packhouse.Error{Kind: packhouse.KindUnsupported, Reason: "not_supported", Message: "this registry does not offer this endpoint"}
 }
-
-// reasonLogin marks the answer to a login; see WriteError.
-const reasonLogin = "login_elsewhere"
-
-func refuseLogin(http.ResponseWriter, *format.Request) error {
-	return &packhouse.Error{Kind: packhouse.KindUnsupported, Reason: reasonLogin,
-		Message: `to sign in, run "packhouse login npm" or "aws codeartifact login --tool npm"; this registry takes no npm login`}
-}
-
-func logoutElsewhere() error {
-	return &packhouse.Error{Kind: packhouse.KindUnsupported, Reason: "refuseLogoutelsewhere",
-		Message: `to sign out, run "packhouse logout npm"; this registry takes no npm logout`}
-}
-
-func refuseLogout(http.ResponseWriter, *format.Request) error { return logoutElsewhere() }
 
 // done is the answer to a change that was made. npm does not read it; older clients look
 // for ok.

@@ -1,12 +1,14 @@
 package npm
 
 import (
+	"net/url"
 	"strings"
 
 	depsdev "deps.dev/util/semver"
 	"github.com/Masterminds/semver/v3"
 
 	"github.com/packhouse/packhouse"
+	"github.com/packhouse/packhouse/internal/httpx"
 )
 
 const (
@@ -89,6 +91,10 @@ func checkTag(tag string) error {
 	}
 	if _, err := depsdev.NPM.ParseConstraint(tag); err == nil {
 		return packhouse.Invalidf("invalid_tag", "tag %s reads as a version or range", tag)
+	}
+	// What no address can name could never be removed (reliability.md S1).
+	if _, err := httpx.SplitPath("/" + url.PathEscape(tag)); err != nil {
+		return packhouse.Invalidf("invalid_tag", "tag %s cannot stand in an address", tag)
 	}
 	return nil
 }
