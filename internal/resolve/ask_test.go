@@ -282,7 +282,10 @@ func TestDocumentsBesideIndexesFail(t *testing.T) {
 func TestDocumentsInPart(t *testing.T) {
 	good, bad := newRegistry(t), newRegistry(t)
 	good.set(func(w http.ResponseWriter, _ *http.Request) bool { _, _ = io.WriteString(w, `{"k":1}`); return true })
-	bad.set(func(w http.ResponseWriter, _ *http.Request) bool { w.WriteHeader(http.StatusInternalServerError); return true })
+	bad.set(func(w http.ResponseWriter, _ *http.Request) bool {
+		w.WriteHeader(http.StatusInternalServerError)
+		return true
+	})
 	h := newHouse(t, good)
 	h.o.Connections["public:second"] = fetch.Connection{Format: simpleID, URL: bad.URL + "/"}
 	h.restart()
