@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -98,8 +99,11 @@ func (p *process) stop() {
 
 // cpu is the time that the process and its workers have used.
 func (p *process) cpu() (total time.Duration, err error) {
-	for _, pid := range p.pids {
+	for i, pid := range p.pids {
 		t, err := cpuTime(pid)
+		if i > 0 && errors.Is(err, syscall.EINVAL) {
+			continue // a helper of its start that has ended since
+		}
 		if err != nil {
 			return 0, err
 		}

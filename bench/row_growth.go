@@ -8,19 +8,12 @@ import (
 	"net/http"
 	"net/url"
 	"time"
-
-	"github.com/packhouse/packhouse/internal/client"
 )
 
 // growth is rows 20 and 21, and adds the grown half of row 22: one repository at 1,000, 10,000
 // and 100,000 packages.
 func growth(b *bench) error {
-	up, err := startUpstream()
-	if err != nil {
-		return err
-	}
-	defer up.stop()
-	t, err := b.startPackhouse(up.url())
+	t, err := b.startPackhouse("") // alone, as what it is compared with
 	if err != nil {
 		return err
 	}
@@ -62,7 +55,7 @@ func growth(b *bench) error {
 			func(first, last float64) bool { return last <= 1.1*first }))
 	}
 	t.stop()
-	return b.startGrown(t, up.url(), have)
+	return b.startGrown(t, have)
 }
 
 func growthLine(what, unit string, sizes []int, by map[int]spread, target, peers string, good func(first, last float64) bool) line {
@@ -117,12 +110,7 @@ func (b *bench) randomReads(t *target, have int) (outcome, error) {
 // lists is row 21: pages of ListPackages, and the registry's search.
 func (b *bench) lists(t *target, size int) error {
 	const pages, perPage = 100, 50
-	config, err := client.Load(t.store, func(string) string { return "" })
-	if err != nil {
-		return err
-	}
-	config.Endpoint = "http://" + t.addr
-	api, err := client.New(config)
+	api, err := b.api(t)
 	if err != nil {
 		return err
 	}
@@ -185,9 +173,9 @@ func (b *bench) searches(t *target, size int) error {
 }
 
 // startGrown is row 22 on a data directory full of packages.
-func (b *bench) startGrown(t *target, upstream string, have int) error {
+func (b *bench) startGrown(t *target, have int) error {
 	took, err := b.starts(11, func() (*process, error) {
-		again, err := b.openPackhouse(t.store, upstream)
+		again, err := b.openPackhouse(t.store, "")
 		if err != nil {
 			return nil, err
 		}

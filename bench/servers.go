@@ -3,16 +3,20 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/packhouse/packhouse/internal/client"
 )
 
 // startPackhouse starts Packhouse with an empty data directory and the default
 // configuration, its public registry replaced by upstream, and makes the repository that
-// `packhouse quickstart` makes.
+// `packhouse quickstart` makes. Without an upstream the repository is alone.
 func (b *bench) startPackhouse(upstream string) (*target, error) {
 	dir, err := b.folder("packhouse")
 	if err != nil {
@@ -22,7 +26,12 @@ func (b *bench) startPackhouse(upstream string) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err = b.packhouse(t, "quickstart"); err == nil {
+	if upstream == "" {
+		err = b.makeAlone(t)
+	} else {
+		_, err = b.packhouse(t, "quickstart")
+	}
+	if err == nil {
 		err = b.signIn(t)
 	}
 	if err != nil {
@@ -38,12 +47,39 @@ func (b *bench) openPackhouse(dir, upstream string) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := b.start(command{name: "packhouse", addr: addr, ready: "/readyz",
-		argv: []string{b.binary, "serve", "--data-dir", dir, "--listen", addr, "--connection", "public:npmjs=" + upstream}})
+	argv := []string{b.binary, "serve", "--data-dir", dir, "--listen", addr}
+	if upstream != "" {
+		argv = append(argv, "--connection", "public:npmjs="+upstream)
+	}
+	p, err := b.start(command{name: "packhouse", addr: addr, ready: "/readyz", argv: argv})
 	if err != nil {
 		return nil, err
 	}
 	return &target{process: p, name: ours, base: "/npm/main/store/", store: dir}, nil
+}
+
+// makeAlone makes the domain and the repository of the other rows, without upstreams.
+func (b *bench) makeAlone(t *target) error {
+	api, err := b.api(t)
+	if err != nil {
+		return err
+	}
+	query := url.Values{"domain": {"main"}}
+	if err := api.Call(b.ctx, http.MethodPost, "/v1/domain", query, struct{}{}, nil); err != nil {
+		return err
+	}
+	query.Set("repository", "store")
+	return api.Call(b.ctx, http.MethodPost, "/v1/repository", query, struct{}{}, nil)
+}
+
+// api calls a server with the key in its data directory.
+func (b *bench) api(t *target) (*client.Client, error) {
+	config, err := client.Load(t.store, func(string) string { return "" })
+	if err != nil {
+		return nil, err
+	}
+	config.Endpoint = "http://" + t.addr
+	return client.New(config)
 }
 
 func (b *bench) signIn(t *target) error {
