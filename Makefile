@@ -6,7 +6,7 @@ test: ; scripts/test.sh
 fast: ; go test ./...
 lint: ; scripts/lint.sh
 bench: build ; scripts/bench.sh
-gen: ; go run ./cmd/packhouse config docs > docs/configuration.md
+gen: ; go run ./cmd/packhouse config docs > docs/configuration.md && go test ./internal/codeartifact -run Compatibility -args -update
 drill: ; scripts/drill.sh
 fuzz: ; scripts/fuzz.sh
 torture: ; PACKHOUSE_KILLS=5000 scripts/drill.sh

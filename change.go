@@ -35,6 +35,7 @@ const (
 	ChangeKeyChanged          ChangeKind = "credential.changed"
 	ChangeSignedIn            ChangeKind = "principal.signed-in"
 	ChangeSignedOut           ChangeKind = "principal.signed-out"
+	ChangeWebhook             ChangeKind = "webhook.changed"
 	ChangeTokenCreated        ChangeKind = "token.created"
 	ChangeTokenRevoked        ChangeKind = "token.revoked"
 )
@@ -61,5 +62,14 @@ type Change struct {
 	StatusBefore, StatusAfter     Status
 	Sequence                      int64  // the package's Seq after the change
 	DedupID                       string // identifies one logical event
-	Detail                        string // short free text, such as counts of assets added
+	Detail                        string // short free text, such as what was set
+
+	// What a change of a version did beside the revision and the status. Assets that
+	// clients do not see in lists are not counted.
+	AssetsAdded, AssetsRemoved, AssetsUpdated int
+	MetadataUpdated                           bool
+
+	// Administrator is the account that administers the repository, "" above
+	// repositories. The catalog sets it when the change is read.
+	Administrator AccountID
 }

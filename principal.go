@@ -23,7 +23,12 @@ type Principal struct {
 	Account AccountID
 	Kind    PrincipalKind
 	Name    string
-	ARN     string // arn:aws:iam::ACCOUNT:user/NAME
+	// ARN is what policies match: arn:aws:iam::ACCOUNT:user/NAME, and for an assumed
+	// role its session, arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION.
+	ARN string
+	// RoleARN is the ARN of the role that was assumed, "" for anybody else. Policies that
+	// name the role mean its sessions too.
+	RoleARN string
 	// Scope limits the credential that was presented; the zero value does not.
 	Scope Scope
 	// Expires is when the presented credential ends; zero for long-lived ones.
@@ -31,6 +36,8 @@ type Principal struct {
 	// Temporary reports role credentials, whose remaining life a registry token
 	// with duration 0 takes (codeartifact.md 3.10).
 	Temporary bool
+	// Session is what the credential of a session adds; nil for every other. Shared.
+	Session *Session
 }
 
 // Anonymous is the principal of a request without credentials.
@@ -70,42 +77,58 @@ func (a Action) Service() string {
 // The actions of CodeArtifact's authorisation reference that the engine checks
 // (codeartifact.md 3.12).
 const (
-	ActionAssociateExternalConnection       Action = "codeartifact:AssociateExternalConnection"
-	ActionAssociateWithDownstreamRepository Action = "codeartifact:AssociateWithDownstreamRepository"
-	ActionCopyPackageVersions               Action = "codeartifact:CopyPackageVersions"
-	ActionCreateDomain                      Action = "codeartifact:CreateDomain"
-	ActionCreateRepository                  Action = "codeartifact:CreateRepository"
-	ActionDeleteDomain                      Action = "codeartifact:DeleteDomain"
-	ActionDeletePackage                     Action = "codeartifact:DeletePackage"
-	ActionDeletePackageVersions             Action = "codeartifact:DeletePackageVersions"
-	ActionDeleteRepository                  Action = "codeartifact:DeleteRepository"
-	ActionDescribeDomain                    Action = "codeartifact:DescribeDomain"
-	ActionDescribePackage                   Action = "codeartifact:DescribePackage"
-	ActionDescribePackageVersion            Action = "codeartifact:DescribePackageVersion"
-	ActionDescribeRepository                Action = "codeartifact:DescribeRepository"
-	ActionDisassociateExternalConnection    Action = "codeartifact:DisassociateExternalConnection"
-	ActionDisposePackageVersions            Action = "codeartifact:DisposePackageVersions"
-	ActionGetAuthorizationToken             Action = "codeartifact:GetAuthorizationToken"
-	ActionGetPackageVersionAsset            Action = "codeartifact:GetPackageVersionAsset"
-	ActionGetPackageVersionReadme           Action = "codeartifact:GetPackageVersionReadme"
-	ActionGetRepositoryEndpoint             Action = "codeartifact:GetRepositoryEndpoint"
-	ActionListDomains                       Action = "codeartifact:ListDomains"
-	ActionListPackages                      Action = "codeartifact:ListPackages"
-	ActionListPackageVersionAssets          Action = "codeartifact:ListPackageVersionAssets"
-	ActionListPackageVersionDependencies    Action = "codeartifact:ListPackageVersionDependencies"
-	ActionListPackageVersions               Action = "codeartifact:ListPackageVersions"
-	ActionListRepositories                  Action = "codeartifact:ListRepositories"
-	ActionListRepositoriesInDomain          Action = "codeartifact:ListRepositoriesInDomain"
-	ActionListTagsForResource               Action = "codeartifact:ListTagsForResource"
-	ActionPublishPackageVersion             Action = "codeartifact:PublishPackageVersion"
-	ActionPutPackageMetadata                Action = "codeartifact:PutPackageMetadata"
-	ActionPutPackageOriginConfiguration     Action = "codeartifact:PutPackageOriginConfiguration"
-	ActionReadFromRepository                Action = "codeartifact:ReadFromRepository"
-	ActionTagResource                       Action = "codeartifact:TagResource"
-	ActionUntagResource                     Action = "codeartifact:UntagResource"
-	ActionUpdatePackageVersionsStatus       Action = "codeartifact:UpdatePackageVersionsStatus"
-	ActionUpdateRepository                  Action = "codeartifact:UpdateRepository"
-	ActionGetServiceBearerToken             Action = "sts:GetServiceBearerToken" //nolint:gosec // an action, no credential
+	ActionAssociateExternalConnection           Action = "codeartifact:AssociateExternalConnection"
+	ActionAssociateWithDownstreamRepository     Action = "codeartifact:AssociateWithDownstreamRepository"
+	ActionCopyPackageVersions                   Action = "codeartifact:CopyPackageVersions"
+	ActionCreateDomain                          Action = "codeartifact:CreateDomain"
+	ActionCreatePackageGroup                    Action = "codeartifact:CreatePackageGroup"
+	ActionCreateRepository                      Action = "codeartifact:CreateRepository"
+	ActionDeleteDomain                          Action = "codeartifact:DeleteDomain"
+	ActionDeleteDomainPermissionsPolicy         Action = "codeartifact:DeleteDomainPermissionsPolicy"
+	ActionDeletePackage                         Action = "codeartifact:DeletePackage"
+	ActionDeletePackageGroup                    Action = "codeartifact:DeletePackageGroup"
+	ActionDeletePackageVersions                 Action = "codeartifact:DeletePackageVersions"
+	ActionDeleteRepository                      Action = "codeartifact:DeleteRepository"
+	ActionDeleteRepositoryPermissionsPolicy     Action = "codeartifact:DeleteRepositoryPermissionsPolicy"
+	ActionDescribeDomain                        Action = "codeartifact:DescribeDomain"
+	ActionDescribePackage                       Action = "codeartifact:DescribePackage"
+	ActionDescribePackageGroup                  Action = "codeartifact:DescribePackageGroup"
+	ActionDescribePackageVersion                Action = "codeartifact:DescribePackageVersion"
+	ActionDescribeRepository                    Action = "codeartifact:DescribeRepository"
+	ActionDisassociateExternalConnection        Action = "codeartifact:DisassociateExternalConnection"
+	ActionDisposePackageVersions                Action = "codeartifact:DisposePackageVersions"
+	ActionGetAssociatedPackageGroup             Action = "codeartifact:GetAssociatedPackageGroup"
+	ActionGetAuthorizationToken                 Action = "codeartifact:GetAuthorizationToken"
+	ActionGetDomainPermissionsPolicy            Action = "codeartifact:GetDomainPermissionsPolicy"
+	ActionGetPackageVersionAsset                Action = "codeartifact:GetPackageVersionAsset"
+	ActionGetPackageVersionReadme               Action = "codeartifact:GetPackageVersionReadme"
+	ActionGetRepositoryEndpoint                 Action = "codeartifact:GetRepositoryEndpoint"
+	ActionGetRepositoryPermissionsPolicy        Action = "codeartifact:GetRepositoryPermissionsPolicy"
+	ActionListAllowedRepositoriesForGroup       Action = "codeartifact:ListAllowedRepositoriesForGroup"
+	ActionListAssociatedPackages                Action = "codeartifact:ListAssociatedPackages"
+	ActionListDomains                           Action = "codeartifact:ListDomains"
+	ActionListPackageGroups                     Action = "codeartifact:ListPackageGroups"
+	ActionListPackages                          Action = "codeartifact:ListPackages"
+	ActionListPackageVersionAssets              Action = "codeartifact:ListPackageVersionAssets"
+	ActionListPackageVersionDependencies        Action = "codeartifact:ListPackageVersionDependencies"
+	ActionListPackageVersions                   Action = "codeartifact:ListPackageVersions"
+	ActionListRepositories                      Action = "codeartifact:ListRepositories"
+	ActionListRepositoriesInDomain              Action = "codeartifact:ListRepositoriesInDomain"
+	ActionListSubPackageGroups                  Action = "codeartifact:ListSubPackageGroups"
+	ActionListTagsForResource                   Action = "codeartifact:ListTagsForResource"
+	ActionPublishPackageVersion                 Action = "codeartifact:PublishPackageVersion"
+	ActionPutDomainPermissionsPolicy            Action = "codeartifact:PutDomainPermissionsPolicy"
+	ActionPutPackageMetadata                    Action = "codeartifact:PutPackageMetadata"
+	ActionPutPackageOriginConfiguration         Action = "codeartifact:PutPackageOriginConfiguration"
+	ActionPutRepositoryPermissionsPolicy        Action = "codeartifact:PutRepositoryPermissionsPolicy"
+	ActionReadFromRepository                    Action = "codeartifact:ReadFromRepository"
+	ActionTagResource                           Action = "codeartifact:TagResource"
+	ActionUntagResource                         Action = "codeartifact:UntagResource"
+	ActionUpdatePackageGroup                    Action = "codeartifact:UpdatePackageGroup"
+	ActionUpdatePackageGroupOriginConfiguration Action = "codeartifact:UpdatePackageGroupOriginConfiguration"
+	ActionUpdatePackageVersionsStatus           Action = "codeartifact:UpdatePackageVersionsStatus"
+	ActionUpdateRepository                      Action = "codeartifact:UpdateRepository"
+	ActionGetServiceBearerToken                 Action = "sts:GetServiceBearerToken" //nolint:gosec // an action, no credential
 )
 
 // Partition is the partition of every ARN that this server makes.

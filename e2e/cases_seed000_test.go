@@ -154,10 +154,15 @@ func TestSeed000DeletePackageVersions(t *testing.T) {
 	})
 	t.Run("000-10 formats say whether there is a namespace", func(t *testing.T) {
 		f.publish(t, repo, "@scope/x", "1.0.0")
-		_, err := remove(t, repo, []string{"1.0.0"}, func(in *codeartifact.DeletePackageVersionsInput) {
-			in.Format, in.Package = types.PackageFormatGeneric, aws.String("x")
-		})
-		wantError[*types.ValidationException](t, err)
+		for format, namespace := range map[types.PackageFormat]*string{
+			types.PackageFormatMaven: nil, types.PackageFormatSwift: nil, types.PackageFormatGeneric: nil,
+			types.PackageFormatPypi: aws.String("ns"), types.PackageFormatNuget: aws.String("ns"), types.PackageFormatRuby: aws.String("ns"), types.PackageFormatCargo: aws.String("ns"),
+		} {
+			_, err := remove(t, repo, []string{"1.0.0"}, func(in *codeartifact.DeletePackageVersionsInput) {
+				in.Format, in.Namespace, in.Package = format, namespace, aws.String("x")
+			})
+			wantError[*types.ValidationException](t, err)
+		}
 		out, err := remove(t, repo, []string{"1.0.0"}, func(in *codeartifact.DeletePackageVersionsInput) {
 			in.Namespace, in.Package = aws.String("scope"), aws.String("x")
 		})

@@ -168,10 +168,20 @@ func TestSeed003CopyPackageVersions(t *testing.T) {
 		wantSucceeded(t, out.SuccessfulVersions, nil)
 	})
 	t.Run("003-8 a format that needs a namespace is refused without one", func(t *testing.T) {
-		_, err := f.api.CopyPackageVersions(t.Context(), input(source, target, func(in *codeartifact.CopyPackageVersionsInput) {
-			in.Format, in.Versions = types.PackageFormatGeneric, []string{"1"}
-		}))
-		wantError[*types.ValidationException](t, err)
+		for _, format := range []types.PackageFormat{types.PackageFormatMaven, types.PackageFormatGeneric} {
+			_, err := f.api.CopyPackageVersions(t.Context(), input(source, target, func(in *codeartifact.CopyPackageVersionsInput) {
+				in.Format, in.Versions = format, []string{"1"}
+			}))
+			wantError[*types.ValidationException](t, err)
+		}
+	})
+	t.Run("003-10 a format without namespaces is refused with one", func(t *testing.T) {
+		for _, format := range []types.PackageFormat{types.PackageFormatPypi, types.PackageFormatNuget} {
+			_, err := f.api.CopyPackageVersions(t.Context(), input(source, target, func(in *codeartifact.CopyPackageVersionsInput) {
+				in.Format, in.Namespace, in.Versions = format, aws.String("ns"), []string{"1"}
+			}))
+			wantError[*types.ValidationException](t, err)
+		}
 	})
 	t.Run("003-9 a scope is the namespace, with or without its sign", func(t *testing.T) {
 		f.publish(t, source, "@types/react", "1.0.0", "2.0.0")

@@ -22,8 +22,9 @@ import (
 	_ "modernc.org/sqlite"
 )
 
-// passing are tables whose rows come and go without anything being stored for a client.
-var passing = []string{"replays", "leases", "settings", "jobs", "epochs", "logins", "sqlite_sequence"}
+// passing are tables whose rows come and go without anything being stored for a client:
+// what was refused is in the audit log, and keys tell when they were used.
+var passing = []string{"replays", "leases", "settings", "jobs", "epochs", "logins", "audit", "access_keys", "sqlite_sequence"}
 
 // state is everything that a server keeps for its clients: a sum per table and per stored
 // file. The ballast comes and goes with the room on the disk.

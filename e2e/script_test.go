@@ -22,6 +22,11 @@ import (
 //	upstream-heard N text    N questions of audits contained the text
 //	upstream-down, upstream-up
 //	upstream-count N text    N requests so far contained the text
+//	receiver [fail=N]  start a receiver of webhooks that refuses the first N requests; sets
+//	                   $RECEIVER and $RECEIVER_HOST
+//	receiver-secret stdout   what the receiver checks signatures with
+//	receiver-got text...     wait until these events were taken, each operation and state
+//	events-open N      wait until N streams of events are open
 //	publish-provenance domain/repo name@version status [about name@version] [tampered] [huge]
 //	                   publish with a provenance, which may be of something else
 //	npmrc domain/repo [dir]  write the .npmrc of a fresh home for the repository; sets $TOKEN
@@ -86,6 +91,7 @@ func TestScripts(t *testing.T) {
 			"upstream": cmdUpstream, "upstream-down": cmdUpstreamDown, "upstream-up": cmdUpstreamUp,
 			"upstream-count": cmdUpstreamCount, "npmrc": cmdNpmrc,
 			"browser": cmdBrowser, "otp": cmdOTP, "hidden": cmdHidden,
+			"receiver": cmdReceiver, "receiver-secret": cmdReceiverSecret, "receiver-got": cmdReceiverGot, "events-open": cmdEventsOpen,
 			"upstream-signed": cmdUpstreamSigned, "upstream-heard": cmdUpstreamHeard, "publish-provenance": cmdPublishProvenance,
 		},
 	})
@@ -103,6 +109,7 @@ type scriptState struct {
 	server   *server
 	upstream *npmRegistry
 	signed   *signedRegistry // upstream, where it vouches for its packages
+	receiver *receiver
 }
 
 func state(ts *testscript.TestScript) *scriptState { return ts.Value(stateKey{}).(*scriptState) }

@@ -26,6 +26,8 @@ pnpm12="$tools/pnpm-$PNPM_12_VERSION/node_modules/@pnpm/exe.linux-$node_arch/pnp
 yarn1="$tools/yarn-$YARN_1_VERSION/node_modules/.bin/yarn"
 yarn4="$tools/yarn-$YARN_4_VERSION/node_modules/.bin/yarn"
 bun="$tools/bun-$BUN_VERSION/node_modules/$bun_package/bin/bun"
+python="$tools/python-$BOTO3_VERSION-$SCHEMATHESIS_VERSION/bin/python"
+sdk_js="$tools/aws-sdk-js-$AWS_SDK_JS_VERSION/node_modules"
 node22="$tools/node-$NODE_22_VERSION/node_modules/node-linux-$node_arch/bin/node"
 verdaccio="$tools/verdaccio-$VERDACCIO_VERSION/node_modules/.bin/verdaccio"
 
@@ -40,18 +42,28 @@ install_aws() {
   "$dir/bin/pip" install --quiet --disable-pip-version-check "awscli==$AWSCLI_VERSION"
 }
 
+# install_python installs boto3 and schemathesis into a folder of their own.
+install_python() {
+  [ -x "$(dirname "$python")/schemathesis" ] && return
+  local dir="${python%/bin/python}"
+  say "boto3 $BOTO3_VERSION, schemathesis $SCHEMATHESIS_VERSION"
+  rm -rf "$dir"
+  python3 -m venv "$dir"
+  "$dir/bin/pip" install --quiet --disable-pip-version-check "boto3==$BOTO3_VERSION" "schemathesis==$SCHEMATHESIS_VERSION"
+}
+
 # from_npm PROGRAM PACKAGE [OVERRIDES] installs a package so that its program is there,
 # into a folder of its own. Scripts of packages do not run: nothing here needs one.
 from_npm() {
   local program=$1 package=$2 overrides=${3:-}
-  [ -x "$program" ] && return
+  [ -e "$program" ] && return
   local dir="${program%%/node_modules/*}"
   say "$package"
   rm -rf "$dir"
   mkdir -p "$dir"
   printf '{"private":true,"overrides":{%s}}\n' "$overrides" >"$dir/package.json"
   npm install --silent --no-audit --no-fund --no-package-lock --ignore-scripts --prefix "$dir" "$package"
-  [ -x "$program" ] || { say "$package has no $program"; return 1; }
+  [ -e "$program" ] || { say "$package has no $program"; return 1; }
 }
 
 # from_debian COMMAND=PACKAGE... installs the packages whose commands are missing. A
@@ -72,6 +84,7 @@ case "${1:-install}" in
   install)
     mkdir -p "$tools"
     install_aws
+    install_python
     from_npm "$npm8" "npm@$NPM_8_VERSION"
     from_npm "$npm10" "npm@$NPM_10_VERSION"
     from_npm "$npm_current" "npm@$NPM_CURRENT_VERSION"
@@ -80,6 +93,7 @@ case "${1:-install}" in
     from_npm "$yarn1" "yarn@$YARN_1_VERSION"
     from_npm "$yarn4" "@yarnpkg/cli-dist@$YARN_4_VERSION"
     from_npm "$bun" "$bun_package@$BUN_VERSION"
+    from_npm "$sdk_js/@aws-sdk/client-codeartifact/package.json" "@aws-sdk/client-codeartifact@$AWS_SDK_JS_VERSION"
     from_debian '/usr/lib/postgresql/*/bin/initdb=postgresql' curl=curl openssl=openssl strace=strace
     ;;
   bench)
@@ -91,7 +105,7 @@ case "${1:-install}" in
     ;;
   env)
     printf 'export %s=%q\n' \
-      PACKHOUSE_AWS "$aws" \
+      PACKHOUSE_AWS "$aws" PACKHOUSE_PYTHON "$python" PACKHOUSE_SDK_JS "$sdk_js" \
       PACKHOUSE_NPM_8 "$npm8" PACKHOUSE_NPM_10 "$npm10" PACKHOUSE_NPM_CURRENT "$npm_current" \
       PACKHOUSE_PNPM_10 "$pnpm10" PACKHOUSE_PNPM_12 "$pnpm12" \
       PACKHOUSE_YARN_1 "$yarn1" PACKHOUSE_YARN_4 "$yarn4" PACKHOUSE_BUN "$bun" \

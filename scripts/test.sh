@@ -14,6 +14,9 @@ step() { printf '\n== %s\n' "$*"; }
 step "build"
 CGO_ENABLED=0 go build -trimpath -ldflags=-s -o bin/packhouse ./cmd/packhouse
 
+step "schemathesis: the API against its own OpenAPI document"
+scripts/schemathesis.sh
+
 step "lint"
 scripts/lint.sh
 

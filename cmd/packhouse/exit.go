@@ -5,10 +5,12 @@ import (
 	"errors"
 	"io/fs"
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
 
 	"github.com/packhouse/packhouse"
+	"github.com/packhouse/packhouse/internal/client"
 	"github.com/packhouse/packhouse/internal/server"
 )
 
@@ -37,6 +39,7 @@ func exitCode(ctx context.Context, err error) int {
 	var usage usageError
 	var dial *net.OpError
 	var web *url.Error
+	var answered *client.Error
 	switch {
 	case errors.As(err, &usage) || strings.HasPrefix(err.Error(), "unknown command") || strings.HasPrefix(err.Error(), "required flag"):
 		return exitUsage
@@ -57,7 +60,27 @@ func exitCode(ctx context.Context, err error) int {
 	case packhouse.KindUpstream, packhouse.KindUpstreamTimeout, packhouse.KindUnavailable:
 		return exitUnreachable
 	}
-	if errors.As(err, &dial) || errors.As(err, &web) {
+	switch {
+	case errors.As(err, &answered):
+		return answeredCode(answered.Status)
+	case errors.As(err, &dial) || errors.As(err, &web):
+		return exitUnreachable
+	}
+	return exitFailed
+}
+
+// answeredCode is the exit code for a status that the server answered with.
+func answeredCode(status int) int {
+	switch status {
+	case http.StatusBadRequest:
+		return exitUsage
+	case http.StatusNotFound:
+		return exitNotFound
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return exitRefused
+	case http.StatusConflict, http.StatusPaymentRequired:
+		return exitConflict
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return exitUnreachable
 	}
 	return exitFailed

@@ -52,8 +52,8 @@ func newRoot() *cobra.Command {
 	})
 	root.AddCommand(
 		newServe(), newQuickstart(), newLogin(), newLogout(), newEnv(),
-		newUser(), newToken(), newKey(), newConnections(), newReadOnly(),
-		newVerifyUpstream(), newSigning(),
+		newUser(), newGroup(), newRole(), newTrust(), newToken(), newKey(), newConnections(), newReadOnly(),
+		newVerifyUpstream(), newSigning(), newMCP(), newPolicy(), newAudit(), newEvent(), newHook(),
 		newConfig(), newDoctor(), newVersion())
 	return root
 }

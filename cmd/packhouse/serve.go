@@ -27,6 +27,9 @@ func newServe() *cobra.Command {
 			for _, w := range c.Warnings {
 				log.Warn("configuration", "warning", w)
 			}
+			if ephemeral, _ := cmd.Flags().GetBool("ephemeral"); ephemeral {
+				return serveEphemeral(cmd, c, log)
+			}
 			s, err := server.Build(cmd.Context(), c, server.Options{Log: log, Version: version()})
 			if err != nil {
 				return err
@@ -35,6 +38,7 @@ func newServe() *cobra.Command {
 			return s.Run(cmd.Context())
 		},
 	}
+	cmd.Flags().Bool("ephemeral", false, "keep everything in memory and use keys that everybody knows, for tests")
 	settingFlags(cmd)
 	return cmd
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -30,15 +31,13 @@ func newTokenCreate() *cobra.Command {
 	automation := cmd.Flags().Bool("automation", false, "the token is for a machine: it needs no second factor")
 	expires := cmd.Flags().Duration("expires", 0, "how long it lasts, such as 720h; 0 for ever")
 	settingFlags(cmd, "data-dir")
-	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+	cmd.PreRunE = func(*cobra.Command, []string) error {
 		if *expires < 0 {
 			return usageError{errors.New("--expires: a duration that is not negative is needed")}
 		}
-		s, err := openStore(cmd.Context(), cmd)
-		if err != nil {
-			return err
-		}
-		defer closing(s, &err)
+		return nil
+	}
+	cmd.RunE = onStore(func(ctx context.Context, s *server.Store, args []string) error {
 		kind := identity.TokenPerson
 		if *automation {
 			kind = identity.TokenAutomation
@@ -47,7 +46,7 @@ func newTokenCreate() *cobra.Command {
 		if *expires > 0 {
 			end = time.Now().UTC().Add(*expires)
 		}
-		token, err := identity.CreateToken(cmd.Context(), s.Catalog, packhouse.Principal{}, s.Account, *user,
+		token, err := identity.CreateToken(ctx, s.Catalog, packhouse.Principal{}, s.Account, *user,
 			identity.NewToken{Name: args[0], Kind: kind, ReadOnly: *readOnly, Expires: end})
 		if err != nil {
 			return err
@@ -55,7 +54,7 @@ func newTokenCreate() *cobra.Command {
 		fmt.Fprintf(cmd.ErrOrStderr(), "Created token %q of user %q, expires %s. It is shown this once:\n", args[0], *user, day(end, "never"))
 		_, err = fmt.Fprintln(cmd.OutOrStdout(), token)
 		return err
-	}
+	})
 	return cmd
 }
 
@@ -64,13 +63,7 @@ func newTokenList() *cobra.Command {
 	user := cmd.Flags().String("user", "", "only this user's")
 	form := outputFlag(cmd)
 	settingFlags(cmd, "data-dir")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
-		s, err := openStore(cmd.Context(), cmd)
-		if err != nil {
-			return err
-		}
-		defer closing(s, &err)
-		ctx := cmd.Context()
+	cmd.RunE = onStore(func(ctx context.Context, s *server.Store, _ []string) error {
 		type token struct {
 			ID       string     `json:"id"`
 			Name     string     `json:"name"`
@@ -82,7 +75,7 @@ func newTokenList() *cobra.Command {
 		}
 		tokens := []token{}
 		var rows [][]string
-		err = s.Catalog.View(ctx, func(tx *catalog.Tx) error {
+		err := s.Catalog.View(ctx, func(tx *catalog.Tx) error {
 			tokens, rows = tokens[:0], rows[:0]
 			principals, err := tx.Principals(ctx, s.Account)
 			if err != nil {
@@ -119,7 +112,7 @@ func newTokenList() *cobra.Command {
 			return err
 		}
 		return list(cmd.OutOrStdout(), *form, tokens, []string{"ID", "NAME", "USER", "MAY", "STATUS", "CREATED", "EXPIRES"}, rows)
-	}
+	})
 	return cmd
 }
 
@@ -130,14 +123,8 @@ func newTokenRevoke() *cobra.Command {
 		Args:  one("ID"),
 	}
 	settingFlags(cmd, "data-dir")
-	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
-		s, err := openStore(cmd.Context(), cmd)
-		if err != nil {
-			return err
-		}
-		defer closing(s, &err)
-		ctx := cmd.Context()
-		err = s.Catalog.Update(ctx, func(tx *catalog.Tx) error {
+	cmd.RunE = onStore(func(ctx context.Context, s *server.Store, args []string) error {
+		err := s.Catalog.Update(ctx, func(tx *catalog.Tx) error {
 			t, err := tx.TokenByPublicID(ctx, args[0])
 			if err != nil {
 				return err
@@ -156,6 +143,6 @@ func newTokenRevoke() *cobra.Command {
 		}
 		_, err = fmt.Fprintf(cmd.ErrOrStderr(), "Revoked %s; a running server refuses it within a second.\n", args[0])
 		return err
-	}
+	})
 	return cmd
 }

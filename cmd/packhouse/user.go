@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -14,10 +15,14 @@ import (
 	"github.com/packhouse/packhouse/internal/authz"
 	"github.com/packhouse/packhouse/internal/catalog"
 	"github.com/packhouse/packhouse/internal/identity"
+	"github.com/packhouse/packhouse/internal/server"
 )
 
 func newUser() *cobra.Command {
-	return group("user", "Create and list users, set their passwords", newUserCreate(), newUserList(), newUserPassword(), newUserOTP())
+	const kind = packhouse.KindUser
+	return group("user", "Create and list users, their keys, passwords and policies",
+		newUserCreate(), newUserList(), newIdentityGet(kind), newIdentityDelete(kind), newUserKey(),
+		newIdentityAttach(kind), newIdentityDetach(kind), newUserPassword(), newUserOTP())
 }
 
 func newUserCreate() *cobra.Command {
@@ -25,31 +30,24 @@ func newUserCreate() *cobra.Command {
 		Use:   "create NAME",
 		Short: "Create a user with an access key",
 		Long: "Create a user with an access key, which is printed once. A running server knows the user within a second.\n" +
-			"--policy is admin, read-only, or a file with an IAM policy document; it may be repeated.",
+			"--policy is admin (of packages), administrator (of everything), read-only, or a file with an IAM policy document; it may be repeated.",
 		Example: "  packhouse user create ci --policy read-only",
 		Args:    one("NAME"),
 	}
-	policies := cmd.Flags().StringArray("policy", nil, "admin, read-only or a policy file; may be repeated")
+	policies := cmd.Flags().StringArray("policy", nil, "admin, administrator, read-only or a policy file; may be repeated")
 	settingFlags(cmd, "data-dir")
-	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
-		u := identity.NewUser{Name: args[0]}
-		if err := choosePolicies(&u, *policies); err != nil {
-			return err
-		}
-		s, err := openStore(cmd.Context(), cmd)
-		if err != nil {
-			return err
-		}
-		defer closing(s, &err)
-		u.Account = s.Account
-		c, err := identity.CreateUser(cmd.Context(), s.Catalog, packhouse.Principal{}, u)
+	var u identity.NewUser
+	cmd.PreRunE = func(*cobra.Command, []string) error { return choosePolicies(&u, *policies) }
+	cmd.RunE = onStore(func(ctx context.Context, s *server.Store, args []string) error {
+		u.Account, u.Name = s.Account, args[0]
+		c, err := identity.CreateUser(ctx, s.Catalog, packhouse.Principal{}, u)
 		if err != nil {
 			return err
 		}
 		fmt.Fprintf(cmd.ErrOrStderr(), "Created %s. The secret is shown this once:\n", c.Principal.ARN)
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "[%s]\naws_access_key_id = %s\naws_secret_access_key = %s\n", u.Name, c.KeyID, c.Secret)
 		return err
-	}
+	})
 	return cmd
 }
 
@@ -59,25 +57,21 @@ func choosePolicies(u *identity.NewUser, values []string) error {
 		return usageError{errors.New("--policy: one is needed: admin, read-only or a file; without a policy a user may do nothing")}
 	}
 	for _, v := range values {
-		switch v {
-		case "admin":
-			u.Policies = append(u.Policies, authz.AdminAccess)
-		case "read-only":
-			u.Policies = append(u.Policies, authz.ReadOnlyAccess)
-		default:
-			if _, managed := authz.Managed(v); managed {
-				u.Policies = append(u.Policies, v)
-				continue
-			}
-			if u.Document != "" {
-				return usageError{errors.New("--policy: one file at most; put its statements together")}
-			}
-			text, err := readPolicy(v)
-			if err != nil {
-				return err
-			}
-			u.Document = text
+		if long, ok := shortPolicies[v]; ok {
+			v = long
 		}
+		if _, shipped := authz.Managed(v); shipped {
+			u.Policies = append(u.Policies, v)
+			continue
+		}
+		if u.Document != "" {
+			return usageError{errors.New("--policy: one file at most; put its statements together")}
+		}
+		text, err := readPolicy(v)
+		if err != nil {
+			return err
+		}
+		u.Document = text
 	}
 	return nil
 }
@@ -104,13 +98,7 @@ func newUserList() *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "List users", Args: cobra.NoArgs}
 	form := outputFlag(cmd)
 	settingFlags(cmd, "data-dir")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
-		s, err := openStore(cmd.Context(), cmd)
-		if err != nil {
-			return err
-		}
-		defer closing(s, &err)
-		ctx := cmd.Context()
+	cmd.RunE = onStore(func(ctx context.Context, s *server.Store, _ []string) error {
 		type user struct {
 			Name     string    `json:"userName"`
 			ARN      string    `json:"arn"`
@@ -119,7 +107,7 @@ func newUserList() *cobra.Command {
 			Created  time.Time `json:"createDate"`
 		}
 		users := []user{}
-		err = s.Catalog.View(ctx, func(tx *catalog.Tx) error {
+		err := s.Catalog.View(ctx, func(tx *catalog.Tx) error {
 			users = users[:0]
 			rows, err := tx.Principals(ctx, s.Account)
 			if err != nil {
@@ -135,6 +123,13 @@ func newUserList() *cobra.Command {
 					return err
 				}
 				for _, pol := range policies {
+					u.Policies = append(u.Policies, pol.Name)
+				}
+				inline, err := tx.InlinePolicies(ctx, p.ID)
+				if err != nil {
+					return err
+				}
+				for _, pol := range inline {
 					u.Policies = append(u.Policies, pol.Name)
 				}
 				users = append(users, u)
@@ -153,7 +148,7 @@ func newUserList() *cobra.Command {
 			rows = append(rows, []string{u.Name, status, strings.Join(u.Policies, ","), day(u.Created, "-"), u.ARN})
 		}
 		return list(cmd.OutOrStdout(), *form, users, []string{"NAME", "STATUS", "POLICIES", "CREATED", "ARN"}, rows)
-	}
+	})
 	return cmd
 }
 

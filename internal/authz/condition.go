@@ -88,12 +88,59 @@ const keyTagKeys = "aws:tagkeys"
 
 // keys that policies may ask for, in lower case; those that end in / or : are prefixes.
 var conditionKeys = []string{
-	"aws:principalorgid", "aws:principalarn", "aws:principalaccount", "aws:sourceip", "aws:currenttime",
-	"aws:securetransport", "aws:principaltag/", "aws:resourcetag/", "aws:requesttag/", keyTagKeys, "sts:",
+	"aws:principalorgid", "aws:principalarn", "aws:principalaccount", "aws:username", "aws:userid", keySourceIP,
+	keyCurrentTime, keySecureTransport, prefixPrincipalTag, prefixResourceTag, "aws:requesttag/", keyTagKeys, "sts:",
 }
 
-const keysAllowed = "aws:PrincipalOrgID, aws:PrincipalArn, aws:PrincipalAccount, aws:SourceIp, aws:CurrentTime, " +
-	"aws:SecureTransport, aws:PrincipalTag/NAME, aws:ResourceTag/NAME, aws:RequestTag/NAME, aws:TagKeys and sts:NAME"
+// Keys whose values a request carries only for policies that ask for them.
+const (
+	keySourceIP        = "aws:sourceip"
+	keyCurrentTime     = "aws:currenttime"
+	keySecureTransport = "aws:securetransport"
+	prefixPrincipalTag = "aws:principaltag/"
+	prefixResourceTag  = "aws:resourcetag/"
+)
+
+const variablesAllowed = "aws:PrincipalOrgID, aws:PrincipalArn, aws:PrincipalAccount, aws:username, aws:userid, aws:SourceIp, " +
+	"aws:CurrentTime, aws:SecureTransport, aws:PrincipalTag/NAME, aws:ResourceTag/NAME, aws:RequestTag/NAME and sts:NAME"
+
+const keysAllowed = "aws:TagKeys, " + variablesAllowed
+
+// Asks says which facts a policy reads that cost something to find out: the engine puts
+// them into Request.Context only where a policy asks.
+type Asks uint8
+
+// What policies can ask for.
+const (
+	AsksRequest      Asks = 1 << iota // aws:SourceIp, aws:CurrentTime or aws:SecureTransport
+	AsksResourceTags                  // aws:ResourceTag/NAME
+)
+
+func asksOf(key string) Asks {
+	switch {
+	case key == keySourceIP, key == keyCurrentTime, key == keySecureTransport:
+		return AsksRequest
+	case strings.HasPrefix(key, prefixResourceTag):
+		return AsksResourceTags
+	}
+	return 0
+}
+
+// knownKey reports whether policies of this kind may ask for a condition key, given in
+// lower case.
+func (p *parser) knownKey(key string) bool {
+	if p.grammar.claims && !strings.HasPrefix(key, "aws:") {
+		// The claims of an OIDC token: HOST:CLAIM, where the host may have a port and a path.
+		at := strings.LastIndexByte(key, ':')
+		return at > 0 && at < len(key)-1 && !strings.ContainsAny(key, " \t\n\r\x00")
+	}
+	return slices.ContainsFunc(conditionKeys, func(k string) bool {
+		if last := k[len(k)-1]; last == '/' || last == ':' {
+			return strings.HasPrefix(key, k) && len(key) > len(k)
+		}
+		return key == k
+	})
+}
 
 // condition is one operator on one key.
 type condition struct {
@@ -158,18 +205,13 @@ func parseOperator(m member) (condition, error) {
 }
 
 func (p *parser) conditionKey(c *condition, n *node) error {
-	known := slices.ContainsFunc(conditionKeys, func(k string) bool {
-		if last := k[len(k)-1]; last == '/' || last == ':' {
-			return strings.HasPrefix(c.key, k) && len(c.key) > len(k)
-		}
-		return c.key == k
-	})
 	switch {
-	case !known:
+	case !p.knownKey(c.key):
 		return invalid(n.where, "unknown condition key; allowed are %s", keysAllowed)
 	case c.key == keyTagKeys && c.quantifier == single && c.family != familyNull:
 		return invalid(n.where, "the key has several values; put ForAnyValue: or ForAllValues: before the operator")
 	}
+	p.policy.asks |= asksOf(c.key)
 	list := []*node{n}
 	if n.kind == '[' {
 		list = n.items

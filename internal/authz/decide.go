@@ -13,7 +13,12 @@ type Request struct {
 	Resource string              // ARN; "*" for account-level actions
 	Owner    packhouse.AccountID // account of the resource's domain owner; "" for account-level actions
 	Admin    packhouse.AccountID // account of the repository's administrator; "" above repositories
-	Context  map[string]string   // condition keys, lower case: "sts:awsservicename"
+	// Federated is the ARN of the OIDC provider whose token is shown instead of
+	// credentials, "" otherwise. Only a trust policy can allow such a request.
+	Federated string
+	// Context holds condition keys, lower case: "sts:awsservicename". What stands there
+	// only when a policy asks for it is what Asks lists.
+	Context map[string]string
 }
 
 // Decision is the answer.
@@ -21,80 +26,161 @@ type Decision struct {
 	Allowed  bool
 	Explicit bool   // a statement denies it, as against none that allows it
 	Why      string // names the deciding statement, or says that none allows
+	// ByResource reports that a resource policy's statement decided.
+	ByResource bool
+	// Direct reports that an allowing statement of a resource policy names the caller
+	// itself, or its token's provider, as against its account or everybody. Whoever
+	// assumes a role that trusts only the caller's account needs an identity policy's
+	// allow as well.
+	Direct bool
 }
 
 // What Decision.Why says when no statement decides.
 const (
-	whyNobody      = "nobody is asking: requests without a principal are allowed nothing"
-	whyReadOnly    = "the credential is read-only"
-	whyOtherDomain = "the credential is for another domain"
-	whyNone        = "no statement allows it"
-	whyCrossed     = "the caller's account neither owns the domain nor administers the repository, and no resource policy allows it"
+	whyNobody     = "nobody is asking: requests without a principal are allowed nothing"
+	whyReadOnly   = "the credential is read-only"
+	whyOtherScope = "the credential is for another domain"
+	whyNone       = "no statement allows it"
+	whyCrossed    = "the caller's account neither owns the domain nor administers the repository, and no resource policy allows it"
+	whyForeign    = "a resource policy allows it, but the caller is of another account, where an identity policy must allow it too"
+	whySession    = "the session's own policy does not allow it"
 )
 
-// Set is what decides for one request: the principal's identity policies and, from a
-// later migration on, the resource policies. The zero Set denies everything. A Set is
-// immutable once built and may be shared.
+// Set is what decides for one request: what the principal's identity policies, the
+// policies that its session was limited to, and the policies of the resource say. The
+// zero Set denies everything. A Set is immutable once built and may be shared.
 type Set struct {
 	Identity []*Policy
+	// Session are the policies that the session was made with: where there are any, one
+	// of them must allow as well.
+	Session []*Policy
+	// Resource are the policies of the domain and of the repository, or a role's trust
+	// policy.
+	Resource []*Policy
+	Tags     map[string]string // the principal's tags by key in lower case: aws:PrincipalTag/KEY
+	UserID   string            // aws:userid; "" for none
 }
 
-// Decide answers q: explicit deny, then allow, then deny. A caller of another account
-// than Owner and Admin needs a resource policy's allow as well. What the presented
-// credential is limited to (packhouse.Scope) only narrows: a read-only one may do what
-// ReadOnlyAccess lists, one of a domain may touch that domain's resources and no
-// account-level action. Pure; does not allocate on the allow path.
+// Asks returns which facts of a request any of the policies read.
+func (s *Set) Asks() Asks {
+	var a Asks
+	for _, list := range [...][]*Policy{s.Identity, s.Session, s.Resource} {
+		for _, p := range list {
+			a |= p.asks
+		}
+	}
+	return a
+}
+
+// empty decides for a nil Set.
+var empty Set
+
+// Decide answers q: explicit deny, then allow, then deny. In the domain owner's account
+// an allow of either an identity or a resource policy is enough; in the account of the
+// repository's administrator an identity policy's; in any other account both are needed.
+// What the presented credential is limited to (packhouse.Scope, Session) only narrows: a
+// read-only one may do what ReadOnlyAccess lists, one of a domain may touch that
+// domain's resources and no account-level action. Pure; does not allocate on the allow
+// path.
 //
 // Source: codeartifact.md 3.12, reliability.md S13.
 func (s *Set) Decide(q Request) Decision {
 	switch {
-	case q.Who.IsAnonymous(), q.Who.Account == "":
+	case q.Federated == "" && (q.Who.IsAnonymous() || q.Who.Account == ""):
 		return Decision{Why: whyNobody}
 	case q.Who.Scope.ReadOnly && !Reading(q.Action):
 		return Decision{Why: whyReadOnly}
 	case q.Who.Scope.Domain != (packhouse.DomainRef{}) && !inDomain(&q, q.Who.Scope.Domain):
-		return Decision{Why: whyOtherDomain}
+		return Decision{Why: whyOtherScope}
 	}
-	var allow *statement
-	if s != nil {
-		allow = decide(s.Identity, &q)
+	if s == nil {
+		s = &empty
+	}
+	ask := question{Request: &q, set: s, resource: splitARN(q.Resource)}
+	var identity, session, resource *statement
+	var trusted bool
+	if q.Federated == "" {
+		identity, _ = decide(s.Identity, &ask)
+		session, _ = decide(s.Session, &ask)
+	}
+	resource, trusted = decide(s.Resource, &ask)
+	switch {
+	case identity != nil && identity.deny:
+		return Decision{Explicit: true, Why: identity.why}
+	case session != nil && session.deny:
+		return Decision{Explicit: true, Why: session.why}
+	case resource != nil && resource.deny:
+		return Decision{Explicit: true, ByResource: true, Why: resource.why}
+	}
+	d := combine(&ask, identity, resource, trusted)
+	if d.Allowed && len(s.Session) > 0 && session == nil {
+		return Decision{Why: whySession}
+	}
+	return d
+}
+
+// combine decides by the statements that allow, each nil if there is none. trusted means
+// that resource is of a trust policy.
+func combine(q *question, identity, resource *statement, trusted bool) Decision {
+	var byResource Decision
+	if resource != nil {
+		byResource = Decision{Allowed: true, ByResource: true, Direct: resource.direct(q), Why: resource.why}
 	}
 	switch {
-	case allow == nil:
+	case trusted:
+		return byResource
+	case identity == nil && resource == nil:
 		return Decision{Why: whyNone}
-	case allow.deny:
-		return Decision{Explicit: true, Why: allow.why}
-	case !ownAccount(&q):
+	case q.Federated != "":
+		return Decision{Why: whyNobody}
+	}
+	owns, administers := accountOf(q.Request)
+	switch {
+	case identity != nil && (owns || administers):
+		return Decision{Allowed: true, Why: identity.why}
+	case identity != nil && resource != nil, owns:
+		return byResource
+	case identity != nil:
 		return Decision{Why: whyCrossed}
 	}
-	return Decision{Allowed: true, Why: allow.why}
+	return Decision{Why: whyForeign, ByResource: true}
 }
 
 // decide returns the first statement that denies q, else the first that allows it, else
-// nil.
-func decide(policies []*Policy, q *Request) *statement {
-	var allow *statement
+// nil; trusted reports that it is of a trust policy. Of the allowing statements of a
+// trust policy one that names the caller itself goes before others.
+func decide(policies []*Policy, q *question) (found *statement, trusted bool) {
 	for _, p := range policies {
 		for i := range p.statements {
 			s := &p.statements[i]
-			if !s.deny && allow != nil || !s.about(q) {
+			if !s.deny && found != nil && !p.trust || !s.about(q) {
 				continue
 			}
 			if s.deny {
-				return s
+				return s, p.trust
 			}
-			allow = s
+			if found == nil || s.direct(q) {
+				found, trusted = s, p.trust
+			}
 		}
 	}
-	return allow
+	return found, trusted
 }
 
 // about reports whether the statement speaks of q.
-func (s *statement) about(q *Request) bool {
+func (s *statement) about(q *question) bool {
 	if matchAny(s.actions, string(q.Action)) == s.notActions {
 		return false
 	}
-	if matchAnyARN(s.resources, q.Resource) == s.notResources {
+	if s.callers != nil {
+		if s.namesCaller(q) == s.notCallers {
+			return false
+		}
+	}
+	if !s.resolves(q) {
+		return false
+	}
+	if s.resources != nil && matchAnyARN(s.resources, q) == s.notResources {
 		return false
 	}
 	for i := range s.conditions {
@@ -114,26 +200,25 @@ func matchAny(globs []glob, text string) bool {
 	return false
 }
 
-func matchAnyARN(globs []arnGlob, arn string) bool {
+func matchAnyARN(globs []arnGlob, q *question) bool {
 	for i := range globs {
-		if globs[i].match(arn) {
+		if globs[i].match(q, &q.resource) {
 			return true
 		}
 	}
 	return false
 }
 
-// ownAccount reports whether an identity policy of the caller's account can decide
-// alone: the account owns the domain or administers the repository, or the action is
-// about the caller's own account.
-func ownAccount(q *Request) bool {
+// accountOf says what the caller's account is to the resource. An action about the
+// caller's own account, and every account-level one, is its owner's.
+func accountOf(q *Request) (owns, administers bool) {
 	owner := q.Owner
 	if owner == "" && q.Resource != "*" {
 		owner = arnAccount(q.Resource)
 	} else if owner == "" {
-		return true
+		return true, false
 	}
-	return q.Who.Account == owner || q.Who.Account == q.Admin
+	return q.Who.Account == owner, q.Who.Account == q.Admin
 }
 
 // Reading reports whether a read-only credential may do the action: what the managed

@@ -30,12 +30,9 @@ type member struct {
 	value *node
 }
 
-// readDocument reads one JSON object and nothing after it.
+// readDocument reads one JSON object and nothing after it. The caller bounds its length.
 func readDocument(doc []byte) (*node, error) {
-	switch {
-	case len(doc) > MaxIdentityPolicy:
-		return nil, invalid("", "the document has %d bytes, at most %d are allowed", len(doc), MaxIdentityPolicy)
-	case !utf8.Valid(doc):
+	if !utf8.Valid(doc) {
 		return nil, invalid("", "the document is not valid UTF-8")
 	}
 	d := json.NewDecoder(bytes.NewReader(doc))

@@ -3,6 +3,8 @@ package authz
 import (
 	"strings"
 	"time"
+
+	"github.com/packhouse/packhouse"
 )
 
 // valueSeparator stands between the values of a multi-valued condition key.
@@ -19,14 +21,32 @@ func Values(values ...string) string {
 	return strings.Join(clean, valueSeparator)
 }
 
+// question is a request with what the Set knows of who asks.
+type question struct {
+	*Request
+	set      *Set
+	resource arnText // Request.Resource
+}
+
 // lookup returns what the request says about a condition key. Who is asking is never
 // taken from the context.
-func (q *Request) lookup(key string) (value string, ok bool) {
+func (q *question) lookup(key string) (value string, ok bool) {
 	switch key {
 	case "aws:principalarn":
 		return q.Who.ARN, q.Who.ARN != ""
 	case "aws:principalaccount":
 		return string(q.Who.Account), q.Who.Account != ""
+	case "aws:username":
+		if q.Who.Kind == packhouse.KindUser {
+			return q.Who.Name, q.Who.Name != ""
+		}
+		return "", false
+	case "aws:userid":
+		return q.set.UserID, q.set.UserID != ""
+	}
+	if tag, is := strings.CutPrefix(key, prefixPrincipalTag); is {
+		value, ok = q.set.Tags[tag]
+		return value, ok
 	}
 	value, ok = q.Context[key]
 	if key == keyTagKeys && value == "" { // the empty set
@@ -38,7 +58,7 @@ func (q *Request) lookup(key string) (value string, ok bool) {
 // holds reports whether the request meets the condition. A key that the request has
 // not: a positive operator does not hold, a negated one does, IfExists and ForAllValues
 // do, ForAnyValue does not (IAM's rules for missing keys).
-func (c *condition) holds(q *Request) bool {
+func (c *condition) holds(q *question) bool {
 	value, ok := q.lookup(c.key)
 	if c.family == familyNull {
 		for _, wantAbsent := range c.bools {
@@ -58,12 +78,12 @@ func (c *condition) holds(q *Request) bool {
 		return c.negate
 	}
 	if c.quantifier == single {
-		return c.one(value) != c.negate
+		return c.one(q, value) != c.negate
 	}
 	for more := true; more; {
 		var v string
 		v, value, more = strings.Cut(value, valueSeparator)
-		good := c.one(v) != c.negate
+		good := c.one(q, v) != c.negate
 		if good && c.quantifier == forAnyValue {
 			return true
 		}
@@ -76,17 +96,18 @@ func (c *condition) holds(q *Request) bool {
 
 // one reports whether any of the policy's values matches v. A v that cannot be read as
 // the operator's type matches none.
-func (c *condition) one(v string) bool {
+func (c *condition) one(q *question, v string) bool {
 	switch c.family {
 	case familyString:
 		for i := range c.globs {
-			if c.globs[i].match(v) {
+			if c.globs[i].matchFor(q, v) {
 				return true
 			}
 		}
 	case familyARN:
+		arn := splitARN(v)
 		for i := range c.arns {
-			if c.arns[i].match(v) {
+			if c.arns[i].match(q, &arn) {
 				return true
 			}
 		}

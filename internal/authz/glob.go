@@ -16,14 +16,25 @@ const (
 // It never backtracks further than to its last star, so that matching costs at most
 // len(pattern) x len(text) steps.
 type glob struct {
-	pattern string // literal text with anyRun and anyOne in it; in lower case if fold
-	fold    bool   // ASCII letters match in either case
-	literal bool   // no wildcard
-	prefix  bool   // the only wildcard is a star at the end
+	pattern string  // literal text with anyRun and anyOne in it; in lower case if fold
+	fold    bool    // ASCII letters match in either case
+	literal bool    // no wildcard
+	prefix  bool    // the only wildcard is a star at the end
+	pieces  []piece // of a pattern with variables; nil without, and then pattern is all
 }
 
-// compileGlob turns the * and ? of text, which is valid UTF-8, into wildcards.
+// compileGlob turns the * and ? of text, which is valid UTF-8, into wildcards, and its
+// variables into pieces.
 func compileGlob(text string, fold bool) glob {
+	compile := func(text string) string { return wildcards(text, fold) }
+	if pieces := compilePieces(text, compile); pieces != nil {
+		return glob{pieces: pieces, fold: fold}
+	}
+	return newGlob(compile(text), fold)
+}
+
+// wildcards compiles a text without variables.
+func wildcards(text string, fold bool) string {
 	var b strings.Builder
 	for i := 0; i < len(text); i++ {
 		if c, ok := escaped(text[i:]); ok {
@@ -44,21 +55,29 @@ func compileGlob(text string, fold bool) glob {
 			b.WriteByte(c)
 		}
 	}
-	return newGlob(b.String(), fold)
+	return b.String()
 }
 
 // literalGlob matches text without wildcards.
 func literalGlob(text string, fold bool) glob {
-	text = unescape(text)
-	if fold {
-		text = strings.Map(func(r rune) rune {
-			if r < utf8.RuneSelf {
-				return rune(lower(byte(r))) //nolint:gosec // ASCII
-			}
-			return r
-		}, text)
+	compile := func(text string) string { return literal(text, fold) }
+	if pieces := compilePieces(text, compile); pieces != nil {
+		return glob{pieces: pieces, fold: fold}
 	}
-	return newGlob(text, fold)
+	return newGlob(compile(text), fold)
+}
+
+func literal(text string, fold bool) string {
+	text = unescape(text)
+	if !fold {
+		return text
+	}
+	return strings.Map(func(r rune) rune {
+		if r < utf8.RuneSelf {
+			return rune(lower(byte(r))) //nolint:gosec // ASCII
+		}
+		return r
+	}, text)
 }
 
 func newGlob(pattern string, fold bool) glob {
@@ -100,7 +119,17 @@ func unescape(s string) string {
 	return b.String()
 }
 
-// match reports whether the whole of text matches. It does not allocate.
+// matchFor reports whether the whole of text matches, the pattern's variables read for
+// q. It does not allocate as long as the pattern fits roomForPattern.
+func (g *glob) matchFor(q *question, text string) bool {
+	if g.pieces == nil {
+		return g.match(text)
+	}
+	var room [roomForPattern]byte
+	return matchPattern(g.expand(room[:0], q), g.fold, text)
+}
+
+// match is matchFor of a pattern without variables. It does not allocate.
 func (g *glob) match(text string) bool {
 	switch {
 	case g.literal:
@@ -109,17 +138,21 @@ func (g *glob) match(text string) bool {
 		head := g.pattern[:len(g.pattern)-1]
 		return len(text) >= len(head) && g.hasPrefix(text, head)
 	}
+	return matchPattern(g.pattern, g.fold, text)
+}
+
+func matchPattern[P string | []byte](pattern P, fold bool, text string) bool {
 	p, t := 0, 0
 	star, resume := -1, 0 // the last star seen and where its run ends for now
 	for t < len(text) {
 		switch {
-		case p < len(g.pattern) && g.pattern[p] == anyRun:
+		case p < len(pattern) && pattern[p] == anyRun:
 			star, resume = p, t
 			p++
-		case p < len(g.pattern) && g.pattern[p] == anyOne:
+		case p < len(pattern) && pattern[p] == anyOne:
 			_, n := utf8.DecodeRuneInString(text[t:])
 			p, t = p+1, t+n
-		case p < len(g.pattern) && g.same(g.pattern[p], text[t]):
+		case p < len(pattern) && (pattern[p] == text[t] || fold && pattern[p] == lower(text[t])):
 			p, t = p+1, t+1
 		case star >= 0:
 			_, n := utf8.DecodeRuneInString(text[resume:])
@@ -129,10 +162,10 @@ func (g *glob) match(text string) bool {
 			return false
 		}
 	}
-	for p < len(g.pattern) && g.pattern[p] == anyRun {
+	for p < len(pattern) && pattern[p] == anyRun {
 		p++
 	}
-	return p == len(g.pattern)
+	return p == len(pattern)
 }
 
 // hasPrefix is strings.HasPrefix that folds if g does; text is long enough.
@@ -146,10 +179,6 @@ func (g *glob) hasPrefix(text, head string) bool {
 		}
 	}
 	return true
-}
-
-func (g *glob) same(pattern, text byte) bool {
-	return pattern == text || g.fold && pattern == lower(text)
 }
 
 // lower folds an ASCII letter.
@@ -171,7 +200,7 @@ type arnGlob struct {
 
 // compileARN compiles an ARN with wildcards; ok=false if text is none.
 func compileARN(text string) (a arnGlob, ok bool) {
-	parts := strings.SplitN(text, ":", arnParts)
+	parts := splitParts(text, arnParts)
 	if len(parts) < arnParts && parts[len(parts)-1] != "*" {
 		return a, false
 	}
@@ -184,15 +213,41 @@ func compileARN(text string) (a arnGlob, ok bool) {
 	return a, true
 }
 
-// match reports whether the ARN matches. It does not allocate.
-func (a *arnGlob) match(arn string) bool {
-	last := len(a.parts) - 1
-	for i := range last {
-		part, rest, ok := strings.Cut(arn, ":")
-		if !ok || !a.parts[i].match(part) {
+// arnText is an ARN taken apart once, to be matched with many patterns.
+type arnText struct {
+	parts [arnParts]string // the last one may hold colons
+	n     int              // how many of them there are; 1 for "*"
+}
+
+func splitARN(text string) (a arnText) {
+	for a.n < arnParts-1 {
+		part, rest, ok := strings.Cut(text, ":")
+		if !ok {
+			break
+		}
+		a.parts[a.n] = part
+		a.n++
+		text = rest
+	}
+	a.parts[a.n] = text
+	a.n++
+	return a
+}
+
+// match reports whether the ARN matches; see glob.matchFor. A pattern of fewer parts
+// ends in a lone star, which stands for all that follow.
+func (a *arnGlob) match(q *question, arn *arnText) bool {
+	i := len(a.parts) - 1
+	if arn.n < len(a.parts) {
+		return false
+	}
+	if len(a.parts) < arnParts {
+		i--
+	}
+	for ; i >= 0; i-- { // names differ more than regions do
+		if !a.parts[i].matchFor(q, arn.parts[i]) {
 			return false
 		}
-		arn = rest
 	}
-	return a.parts[last].match(arn)
+	return true
 }

@@ -6,6 +6,39 @@ const (
 	ReadOnlyAccess = "AWSCodeArtifactReadOnlyAccess"
 )
 
+// Managed policies for whoever administers the installation and its identities.
+const (
+	AdministratorAccess = "AdministratorAccess"
+	IAMFullAccess       = "IAMFullAccess"
+)
+
+const administratorDocument = `{
+  "Version": "2012-10-17",
+  "Statement": [
+    {
+      "Effect": "Allow",
+      "Action": "*",
+      "Resource": "*"
+    }
+  ]
+}`
+
+const iamFullDocument = `{
+  "Version": "2012-10-17",
+  "Statement": [
+    {
+      "Effect": "Allow",
+      "Action": "iam:*",
+      "Resource": "*"
+    }
+  ]
+}`
+
+// ManagedNames returns the names of the managed policies, in order.
+func ManagedNames() []string {
+	return []string{AdminAccess, ReadOnlyAccess, AdministratorAccess, IAMFullAccess}
+}
+
 const adminDocument = `{
   "Version": "2012-10-17",
   "Statement": [
@@ -64,6 +97,10 @@ func Managed(name string) (doc string, ok bool) {
 		return adminDocument, true
 	case ReadOnlyAccess:
 		return readOnlyDocument, true
+	case AdministratorAccess:
+		return administratorDocument, true
+	case IAMFullAccess:
+		return iamFullDocument, true
 	}
 	return "", false
 }

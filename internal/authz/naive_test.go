@@ -2,6 +2,7 @@ package authz_test
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -18,7 +19,7 @@ import (
 // naive answers the same question a second way: straight from the JSON maps, globs as
 // regular expressions, one rule of the public evaluation logic per function. It shares
 // no code with the package (reliability.md S13).
-type naive []map[string]any
+type naive struct{ identity, session, resource []map[string]any }
 
 var (
 	readActions = regexp.MustCompile(`^(codeartifact:(Describe|Get|List).*|codeartifact:ReadFromRepository|sts:GetServiceBearerToken)$`)
@@ -38,24 +39,54 @@ func (n naive) allowed(q authz.Request) bool {
 			return false
 		}
 	}
-	allow := false
-	for _, doc := range n {
+	identity, denied := verdict(n.identity, q)
+	session, deniedToo := verdict(n.session, q)
+	resource, deniedThere := verdict(n.resource, q)
+	switch {
+	case denied || deniedToo || deniedThere:
+		return false
+	case len(n.session) > 0 && !session:
+		return false
+	case q.Resource == "*" || q.Who.Account == q.Owner:
+		return identity || resource
+	case q.Who.Account == q.Admin:
+		return identity
+	}
+	return identity && resource
+}
+
+// verdict tells whether any statement allows q, and whether any denies it.
+func verdict(docs []map[string]any, q authz.Request) (allow, deny bool) {
+	for _, doc := range docs {
 		statements, ok := doc["Statement"].([]any)
 		if !ok {
 			statements = []any{doc["Statement"]}
 		}
 		for _, s := range statements {
-			s := s.(map[string]any)
-			if !applies(s, q) {
-				continue
+			if s := s.(map[string]any); applies(s, q) {
+				allow, deny = allow || s["Effect"] == "Allow", deny || s["Effect"] == "Deny"
 			}
-			if s["Effect"] == "Deny" {
-				return false
-			}
-			allow = true
 		}
 	}
-	return allow && (q.Resource == "*" || q.Who.Account == q.Owner || q.Who.Account == q.Admin)
+	return allow, deny
+}
+
+// named tells whether a principal element means who asks.
+func named(element any, q authz.Request) bool {
+	list := []string{"*"}
+	if object, ok := element.(map[string]any); ok {
+		list = many(object["AWS"])
+	}
+	for _, p := range list {
+		switch p {
+		case "*", string(q.Who.Account), "arn:aws:iam::" + string(q.Who.Account) + ":root", q.Who.ARN:
+			return true
+		}
+		if q.Who.RoleARN != "" && p == q.Who.RoleARN {
+			return true
+		}
+	}
+	return false
 }
 
 func applies(s map[string]any, q authz.Request) bool {
@@ -69,6 +100,12 @@ func applies(s map[string]any, q authz.Request) bool {
 	}
 	action := func(p string) bool { return like(strings.ToLower(p), strings.ToLower(string(q.Action)), false) }
 	resource := func(p string) bool { return arnLike(p, q.Resource) }
+	if v, ok := s["Principal"]; ok && !named(v, q) {
+		return false
+	}
+	if v, ok := s["NotPrincipal"]; ok && named(v, q) {
+		return false
+	}
 	if v, ok := s["Action"]; ok && !in(v, action) {
 		return false
 	}
@@ -351,7 +388,16 @@ func (d dice) conditions() map[string]any {
 	return c
 }
 
-func (d dice) document() map[string]any {
+func (d dice) principal() any {
+	if d.IntN(5) == 0 {
+		return "*"
+	}
+	return map[string]any{"AWS": d.some(func() any {
+		return pick(d, "*", string(own), string(other), "arn:aws:iam::"+string(own)+":root", alice.ARN, roleARN, sessionARN, sessionARN+"0")
+	})}
+}
+
+func (d dice) document(ofResource bool) map[string]any {
 	var statements []any
 	for range 1 + d.IntN(4) {
 		s := map[string]any{"Effect": pick(d, "Allow", "Allow", "Allow", "Deny")}
@@ -359,6 +405,9 @@ func (d dice) document() map[string]any {
 		s[pick(d, "Resource", "Resource", "Resource", "NotResource")] = d.some(d.resource)
 		if c := d.conditions(); len(c) > 0 {
 			s["Condition"] = c
+		}
+		if ofResource {
+			s[pick(d, "Principal", "Principal", "Principal", "NotPrincipal")] = d.principal()
 		}
 		statements = append(statements, s)
 	}
@@ -376,6 +425,9 @@ func (d dice) request() authz.Request {
 	if d.IntN(10) == 0 {
 		q.Who.Account = other
 		q.Who.ARN = packhouse.UserARN(other, "bob")
+	}
+	if d.IntN(6) == 0 {
+		q.Who = session
 	}
 	if d.IntN(50) == 0 {
 		q.Who = packhouse.Anonymous
@@ -404,26 +456,42 @@ func (d dice) request() authz.Request {
 	return q
 }
 
-// Source: reliability.md S13.
+var pairs = flag.Int("authz.pairs", 50_000, "how many policies and requests are put to both evaluators")
+
+// Source: reliability.md S13; codeartifact.md 3.12, rules 5 to 7.
 func TestDecideEqualsNaiveEvaluator(t *testing.T) {
-	const pairs = 50_000
 	d := dice{rand.New(rand.NewPCG(2026, 11))}
 	answers := map[bool]int{}
-	for i := 0; i < pairs; {
+	for i := 0; i < *pairs; {
 		var docs []string
 		var second naive
-		for range 1 + d.IntN(3) {
-			text, err := json.Marshal(d.document())
-			if err != nil {
-				t.Fatal(err)
+		s := &authz.Set{}
+		draw := func(most int, into *[]map[string]any, compiled *[]*authz.Policy, ofResource bool) {
+			for range most {
+				text, err := json.Marshal(d.document(ofResource))
+				if err != nil {
+					t.Fatal(err)
+				}
+				var doc map[string]any
+				if err := json.Unmarshal(text, &doc); err != nil {
+					t.Fatal(err)
+				}
+				parse := authz.ParseIdentity
+				if ofResource {
+					parse = authz.ParseResource
+				}
+				p, err := parse("test", text)
+				if err != nil {
+					t.Fatalf("%v\n%s", err, text)
+				}
+				docs, *into, *compiled = append(docs, string(text)), append(*into, doc), append(*compiled, p)
 			}
-			var doc map[string]any
-			if err := json.Unmarshal(text, &doc); err != nil {
-				t.Fatal(err)
-			}
-			docs, second = append(docs, string(text)), append(second, doc)
 		}
-		s := set(t, docs...)
+		draw(d.IntN(4), &second.identity, &s.Identity, false)
+		draw(d.IntN(3), &second.resource, &s.Resource, true)
+		if d.IntN(6) == 0 {
+			draw(1, &second.session, &s.Session, false)
+		}
 		for range 10 {
 			q := d.request()
 			got, want := s.Decide(q), second.allowed(q)
@@ -435,8 +503,8 @@ func TestDecideEqualsNaiveEvaluator(t *testing.T) {
 		}
 	}
 	for _, a := range []bool{true, false} {
-		if answers[a] < pairs/20 {
-			t.Errorf("only %d of %d answers are %v: the draw proves too little", answers[a], pairs, a)
+		if answers[a] < *pairs/20 {
+			t.Errorf("only %d of %d answers are %v: the draw proves too little", answers[a], *pairs, a)
 		}
 	}
 }

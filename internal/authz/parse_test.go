@@ -59,7 +59,7 @@ func TestParseIdentityRefuses(t *testing.T) {
 		{"an id that is no string", `{"Id":7,"Statement":[]}`, []string{"Id:", "string"}},
 		{"a statement that is a string", `{"Statement":["x"]}`, []string{"Statement[0]:", "JSON object"}},
 		{"an unknown element of a statement", statement(`"effect":"Allow"`), []string{"Statement[0].effect:", "Sid, Effect, Action"}},
-		{"a principal", statement(`"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"`), []string{"Statement[0].Principal", "no principal"}},
+		{"a principal", statement(`"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"`), []string{"Statement[0].Principal", "an identity policy has no Principal"}},
 		{"an unknown effect", statement(`"Effect":"allow","Action":"*","Resource":"*"`), []string{"Statement[0].Effect:", `"Allow" or "Deny"`}},
 		{"no effect", statement(`"Action":"*","Resource":"*"`), []string{"Effect is missing"}},
 		{"no action", statement(`"Effect":"Allow","Resource":"*"`), []string{"Action and NotAction"}},
@@ -71,7 +71,12 @@ func TestParseIdentityRefuses(t *testing.T) {
 		{"a service with a wildcard", statement(`"Effect":"Allow","Action":"code*:Get","Resource":"*"`), []string{"service:Name"}},
 		{"a resource that is no ARN", statement(`"Effect":"Allow","Action":"*","Resource":"domain/x"`), []string{"Statement[0].Resource:", "six parts"}},
 		{"an ARN whose star would have to swallow colons", statement(`"Effect":"Deny","Action":"*","Resource":"arn:aws:codeartifact:*:domain/*"`), []string{"six parts"}},
-		{"a policy variable", statement(`"Effect":"Allow","Action":"*","Resource":"arn:aws:codeartifact:a:1:domain/${aws:username}"`), []string{"variables are not supported"}},
+		{"a policy variable that does not exist", statement(`"Effect":"Allow","Action":"*","Resource":"arn:aws:codeartifact:a:1:domain/${aws:name}"`), []string{"unknown policy variable", "aws:username"}},
+		{"a variable with several values", statement(`"Effect":"Allow","Action":"*","Resource":"arn:aws:codeartifact:a:1:domain/${aws:TagKeys}"`), []string{"unknown policy variable"}},
+		{"a variable that does not end", statement(`"Effect":"Allow","Action":"*","Resource":"arn:aws:codeartifact:a:1:domain/${aws:username"`), []string{"written ${key}"}},
+		{"a default without quotes", statement(`"Effect":"Allow","Action":"*","Resource":"arn:aws:codeartifact:a:1:domain/${aws:username, x}"`), []string{"${key, 'default'}"}},
+		{"a variable where a number must stand", condition(`{"NumericEquals":{"sts:DurationSeconds":"${aws:userid}"}}`), []string{"must be a number"}},
+		{"a variable in the older version", `{"Statement":[{"Effect":"Allow","Action":"*","Resource":"arn:aws:codeartifact:a:1:domain/${aws:username}"}]}`, []string{"2012-10-17"}},
 		{"an escape in the older version", `{"Statement":[{"Effect":"Allow","Action":"*","Resource":"arn:aws:codeartifact:a:1:domain/${*}"}]}`, []string{"2012-10-17"}},
 		{"a duplicate element", statement(`"Effect":"Allow","Effect":"Deny","Action":"*","Resource":"*"`), []string{"Statement[0].Effect:", "twice"}},
 		{"a duplicate that is spelled with an escape", statement(`"Effect":"Allow","\u0045ffect":"Deny","Action":"*","Resource":"*"`), []string{"twice"}},
@@ -80,7 +85,7 @@ func TestParseIdentityRefuses(t *testing.T) {
 		{"an unknown operator", condition(`{"StringMatches":{"aws:SourceIp":"a"}}`), []string{"Condition.StringMatches:", "allowed are String*"}},
 		{"Null with IfExists", condition(`{"NullIfExists":{"aws:SourceIp":"true"}}`), []string{"unknown condition operator"}},
 		{"an unknown set prefix", condition(`{"ForSomeValues:StringLike":{"aws:SourceIp":"a"}}`), []string{"unknown condition operator"}},
-		{"a key that is not supported", condition(`{"StringLike":{"aws:UserAgent":"a"}}`), []string{"aws:UserAgent", "allowed are aws:PrincipalOrgID"}},
+		{"a key that is not supported", condition(`{"StringLike":{"aws:UserAgent":"a"}}`), []string{"aws:UserAgent", "allowed are aws:TagKeys, aws:PrincipalOrgID"}},
 		{"a tag key without a name", condition(`{"StringLike":{"aws:ResourceTag/":"a"}}`), []string{"unknown condition key"}},
 		{"several values without a set prefix", condition(`{"StringLike":{"aws:TagKeys":"a"}}`), []string{"ForAnyValue:"}},
 		{"an operator without keys", condition(`{"StringLike":{}}`), []string{"condition keys"}},
@@ -117,7 +122,7 @@ func TestManagedPolicies(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, ok := authz.Managed("AdministratorAccess"); ok {
+	if _, ok := authz.Managed("PowerUserAccess"); ok {
 		t.Error("Managed knows a policy that is not shipped")
 	}
 }

@@ -69,6 +69,26 @@ func (tx *Tx) FindBlob(ctx context.Context, domainID int64, d packhouse.Digest) 
 	return tx.findBlob(ctx, currentBlob, domainID, d)
 }
 
+// BlobToKeep returns the blob row of a digest that is not being deleted, or, where there
+// is none, the generation to keep the digest's bytes for: see NextGeneration. It is 0
+// where there is a row.
+func (tx *Tx) BlobToKeep(ctx context.Context, domainID int64, d packhouse.Digest) (row BlobRow, generation int64, err error) {
+	const q = selectBlobs + ` WHERE b.domain_id = $1 AND b.sha256 = $2 ORDER BY b.generation DESC`
+	rows, err := tx.blobs(ctx, q, domainID, d[:])
+	if err != nil {
+		return BlobRow{}, 0, err
+	}
+	for _, row := range rows {
+		if row.State != BlobDeleting {
+			return row, 0, nil
+		}
+	}
+	if len(rows) > 0 {
+		generation = rows[0].Generation
+	}
+	return BlobRow{}, generation + 1, nil
+}
+
 func (tx *Tx) findBlob(ctx context.Context, q string, domainID int64, d packhouse.Digest) (BlobRow, error) {
 	rows, err := tx.blobs(ctx, q, domainID, d[:])
 	if err != nil {
@@ -91,12 +111,20 @@ func (tx *Tx) NextGeneration(ctx context.Context, domainID int64, d packhouse.Di
 
 // UseBlob is the "use" step of reliability.md R14. It returns the row to refer to and
 // whether b's own object is the one kept; if not, the caller removes that object after
-// the commit. b.Generation 0 leaves the choice to the catalog. Errors: ErrGeneration
-// when b was kept for a generation that is in use already.
+// the commit. b is a row that was found, or one without an ID for bytes that were kept;
+// Generation 0 leaves that choice to the catalog. Errors: ErrGeneration when b was kept
+// for a generation that is in use already, or is a row that is being deleted.
 func (tx *Tx) UseBlob(ctx context.Context, b BlobRow) (row BlobRow, kept bool, err error) {
 	const revive = `UPDATE blobs SET state = 'live', unreferenced_since = $2, marked_round = NULL WHERE id = $1`
+	if b.ID == 0 && b.Generation > 0 { // bytes that were new a moment ago
+		if row, kept, err = tx.insertBlob(ctx, b); !errors.Is(err, ErrGeneration) {
+			return row, kept, err
+		}
+	}
 	row, err = tx.findBlob(ctx, tx.db.dialect.lock(currentBlob, "b"), b.DomainID, b.Digest)
 	switch {
+	case errors.Is(err, ErrNotFound) && b.ID != 0: // its bytes may be gone with it
+		return BlobRow{}, false, ErrGeneration
 	case errors.Is(err, ErrNotFound):
 		return tx.insertBlob(ctx, b)
 	case err != nil:
@@ -110,9 +138,11 @@ func (tx *Tx) UseBlob(ctx context.Context, b BlobRow) (row BlobRow, kept bool, e
 	return row, row.Object == b.Object, nil
 }
 
+// insertBlob adds a row that is referenced: most are, a moment later, and finish corrects
+// the others. Errors: ErrGeneration, also when there is a row that is not being deleted.
 func (tx *Tx) insertBlob(ctx context.Context, b BlobRow) (row BlobRow, kept bool, err error) {
-	const q = `INSERT INTO blobs (domain_id, sha256, size, md5, sha1, sha512, hashed, generation, object, state, unreferenced_since, wrapped_key, key_id, created_at)
-		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, 'live', $10, $11, $12, $10
+	const q = `INSERT INTO blobs (domain_id, sha256, size, md5, sha1, sha512, hashed, generation, object, state, wrapped_key, key_id, created_at)
+		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, 'live', $11, $12, $10
 		WHERE NOT EXISTS (SELECT 1 FROM blobs g WHERE g.domain_id = $1 AND g.sha256 = $2 AND g.generation >= $8) ON CONFLICT DO NOTHING RETURNING id`
 	if b.Generation == 0 {
 		if b.Generation, err = tx.NextGeneration(ctx, b.DomainID, b.Digest); err != nil {
@@ -126,7 +156,11 @@ func (tx *Tx) insertBlob(ctx context.Context, b BlobRow) (row BlobRow, kept bool
 	if errors.Is(err, ErrExists) {
 		err = ErrGeneration
 	}
-	return b, err == nil, err
+	if err != nil {
+		return BlobRow{}, false, err
+	}
+	put(&tx.wrote.blobs, b.ID, unreferencedBlob{b.DomainID, b.Size})
+	return b, true, nil
 }
 
 // FillHashes adds the hashes that were computed after the blob was kept; empty ones

@@ -115,6 +115,9 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open catalog: %w", err)
 	}
+	if err := db.foldPaths(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open catalog: fold paths: %w", err), db.Close())
+	}
 	return db, nil
 }
 

@@ -70,6 +70,28 @@ func (tx *Tx) SetAccessKeyActive(ctx context.Context, id string, active bool) er
 	return tx.identityChanged(ctx, tx.execOne(ctx, q, id, flag(active)))
 }
 
+// AccessKeys returns a principal's access keys, oldest first.
+func (tx *Tx) AccessKeys(ctx context.Context, principalID int64) ([]packhouse.AccessKey, error) {
+	const q = `SELECT id, active, created_at, last_used_at, last_service FROM access_keys WHERE principal_id = $1 ORDER BY created_at, id`
+	return list(ctx, tx, q, []any{principalID}, func(rows *sql.Rows) (k packhouse.AccessKey, err error) {
+		return k, rows.Scan(&k.ID, &k.Active, moment{&k.Created}, moment{&k.LastUsed}, &k.Service)
+	})
+}
+
+// DeleteAccessKey removes an access key. Errors: ErrNotFound.
+func (tx *Tx) DeleteAccessKey(ctx context.Context, id string) error {
+	const q = `DELETE FROM access_keys WHERE id = $1`
+	return tx.identityChanged(ctx, tx.execOne(ctx, q, id))
+}
+
+// AccessKeyUsed notes when and for what an access key was last used; one that is gone or
+// was used later is left alone. It changes no rights, so the epoch stays.
+func (tx *Tx) AccessKeyUsed(ctx context.Context, id, service string, at time.Time) error {
+	const q = `UPDATE access_keys SET last_used_at = $2, last_service = $3 WHERE id = $1 AND last_used_at < $2`
+	_, err := tx.exec(ctx, q, id, micros(at), service)
+	return err
+}
+
 // InsertToken adds a token of t.Principal.ID. Errors: ErrExists.
 func (tx *Tx) InsertToken(ctx context.Context, t TokenRow) error {
 	const q = `INSERT INTO tokens (public_id, sha256, principal_id, kind, name, scopes, enabled, expires_at, created_at)

@@ -17,6 +17,8 @@ type dialect struct {
 	// settled selects changes that come after change $1, at most $2: every change that
 	// commits later comes after them.
 	settled string
+	// latest selects the id of the last settled change.
+	latest string
 	// explain turns what the driver returns into this package's sentinels where one fits.
 	explain func(error) error
 	// retryable reports whether the whole transaction should be run again.

@@ -84,16 +84,22 @@ func (tx *Tx) CountDomains(ctx context.Context, owner packhouse.AccountID) (int,
 	return n, err
 }
 
-// DeleteDomain buries a domain; its name is free at once and its tags die. That it is
+// DeleteDomain buries a domain; its name is free at once, its tags, policy and package groups die. That it is
 // empty is the caller's check. Errors: ErrNotFound.
 func (tx *Tx) DeleteDomain(ctx context.Context, id int64) error {
 	const q = `UPDATE domains SET deleted_at = $2 WHERE id = $1 AND deleted_at IS NULL`
 	const tags = `DELETE FROM resource_tags WHERE kind = 'domain' AND resource_id = $1`
+	const policy = `DELETE FROM resource_policies WHERE kind = 'domain' AND resource_id = $1`
 	if err := tx.execOne(ctx, q, id, micros(tx.db.now())); err != nil {
 		return err
 	}
-	_, err := tx.exec(ctx, tags, id)
-	return err
+	if _, err := tx.exec(ctx, tags, id); err != nil {
+		return err
+	}
+	if _, err := tx.exec(ctx, policy, id); err != nil {
+		return err
+	}
+	return tx.deletePackageGroups(ctx, id)
 }
 
 // DomainUsage returns the sum of the sizes of the distinct blobs that versions of the

@@ -20,8 +20,8 @@ const (
 )
 
 // group is SQLite's one writer: a goroutine that runs the closures that wait, one
-// after the other, each inside a savepoint of the same transaction, and commits them
-// with one sync.
+// after the other, in one transaction, and commits them with one sync. Each has a
+// savepoint, except where nothing is in the transaction that a failure could take along.
 type group struct {
 	db       *DB
 	session  *session
@@ -32,6 +32,7 @@ type group struct {
 
 	// The state of the transaction, the writer's own.
 	members []*update
+	kept    int // members whose writes are in the transaction
 	changes []packhouse.Change
 	lost    error // why the whole transaction is gone
 }
@@ -115,7 +116,7 @@ func (g *group) write() {
 }
 
 func (g *group) begin(first *update) {
-	g.members, g.changes, g.lost = nil, nil, nil
+	g.members, g.changes, g.kept, g.lost = nil, nil, 0, nil
 	for attempt := 1; ; attempt++ {
 		err := g.session.command("BEGIN IMMEDIATE")
 		if err == nil {
@@ -151,8 +152,7 @@ func (g *group) gather(first *update) {
 	}
 }
 
-// apply runs one closure inside a savepoint. What it wrote stays only if it returns
-// nil.
+// apply runs one closure. What it wrote stays only if it returns nil.
 func (g *group) apply(u *update) {
 	if g.lost != nil {
 		return
@@ -160,9 +160,11 @@ func (g *group) apply(u *update) {
 	if u.err = u.ctx.Err(); u.err != nil {
 		return
 	}
-	if err := g.session.command("SAVEPOINT member"); err != nil {
-		g.lost = fmt.Errorf("savepoint: %w", err)
-		return
+	if g.kept > 0 {
+		if err := g.session.command("SAVEPOINT member"); err != nil {
+			g.lost = fmt.Errorf("savepoint: %w", err)
+			return
+		}
 	}
 	tx := &Tx{db: g.db, run: g.session}
 	kept := false
@@ -180,19 +182,30 @@ func (g *group) apply(u *update) {
 	u.err = u.fn(tx)
 	u.exited = false
 	if u.err == nil {
+		u.err = tx.finish(u.ctx)
+	}
+	if u.err != nil {
+		return
+	}
+	if g.kept > 0 {
 		if err := g.session.command("RELEASE member"); err != nil {
 			u.err = fmt.Errorf("release: %w", err)
 			return
 		}
-		kept = true
-		g.changes = append(g.changes, tx.changes...)
 	}
+	kept = true
+	g.kept++
+	g.changes = append(g.changes, tx.changes...)
 }
 
 // undo takes back one member. Some errors (disk full, I/O) make SQLite undo the whole
-// transaction by itself: then there is no savepoint left and all members must know.
+// transaction by itself: then there is nothing left to undo and all members must know.
 func (g *group) undo(u *update) {
-	for _, q := range []string{"ROLLBACK TO member", "RELEASE member"} {
+	steps := []string{"ROLLBACK TO member", "RELEASE member"}
+	if g.kept == 0 {
+		steps = []string{"ROLLBACK", "BEGIN IMMEDIATE"}
+	}
+	for _, q := range steps {
 		if err := g.session.command(q); err != nil {
 			g.lost = errors.Join(u.err, fmt.Errorf("undo one member: %w", err))
 			return

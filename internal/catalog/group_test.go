@@ -74,6 +74,56 @@ func TestGroupCommitsOnce(t *testing.T) {
 	}
 }
 
+// TestFirstOfAGroupFails: the first member has no savepoint, and takes nothing with it
+// when it fails, in whatever way; those behind it are kept.
+func TestFirstOfAGroupFails(t *testing.T) {
+	failure := errors.New("failure")
+	for _, tt := range []struct {
+		name string
+		end  func() error
+	}{
+		{"with an error", func() error { return failure }},
+		{"with a panic", func() error { panic(failure) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			db := openFile(t, filepath.Join(t.TempDir(), "c.db"))
+			ctx := t.Context()
+			started, release := make(chan struct{}), make(chan struct{})
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				defer func() { _ = recover() }()
+				err := db.Update(ctx, func(tx *Tx) error {
+					close(started)
+					<-release
+					if err := tx.PutSetting(ctx, "s", "first", ""); err != nil {
+						return err
+					}
+					return tt.end()
+				})
+				if !errors.Is(err, failure) {
+					t.Errorf("the first: %v", err)
+				}
+			})
+			<-started
+			var second error
+			wg.Go(func() {
+				second = db.Update(ctx, func(tx *Tx) error { return tx.PutSetting(ctx, "s", "second", "") })
+			})
+			for len(db.engine.(*sqliteEngine).group.queue) == 0 {
+				runtime.Gosched()
+			}
+			close(release)
+			wg.Wait()
+			kept := func(key string) bool {
+				return db.View(ctx, func(tx *Tx) error { _, err := tx.Setting(ctx, "s", key); return err }) == nil
+			}
+			if second != nil || kept("first") || !kept("second") {
+				t.Errorf("second: %v; kept first %v, second %v", second, kept("first"), kept("second"))
+			}
+		})
+	}
+}
+
 func TestGroupCommitFails(t *testing.T) {
 	var told int
 	db, err := Open(t.Context(), Options{DSN: ":memory:", Sealer: plain{}, OnCommit: func([]packhouse.Change) { told++ }})

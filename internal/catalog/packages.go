@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -70,23 +69,39 @@ func (tx *Tx) onePackage(ctx context.Context, q string, repoID int64, n packhous
 	return p, err
 }
 
-// InsertPackage adds a package record. Errors: ErrExists, also when another name of the
-// format has the same collision key; ErrExhausted.
+// InsertPackage adds a package record. Errors: ErrNotFound when the repository or its
+// domain is gone; ErrExists, also when another name of the format has the same collision
+// key; ErrExhausted.
 func (tx *Tx) InsertPackage(ctx context.Context, p NewPackage) (packhouse.Package, error) {
 	const q = `INSERT INTO packages (repository_id, domain_id, format, namespace, name, collision_key, display_name, weak_path,
 			publish, upstream, seq, created_at, updated_at, shown_version, shown_before, terms_sum)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11, $11, 0, 0, 0) ON CONFLICT DO NOTHING RETURNING id`
-	_, err := tx.insert(ctx, q, p.RepoID, p.DomainID, p.Name.Format, p.Name.Namespace, p.Name.Name, p.CollisionKey, p.DisplayName,
-		weakPath(p.Name), allowed(p.Controls.Publish), allowed(p.Controls.Upstream), micros(p.At))
-	if err != nil {
+		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11, $11, 0, 0, 0
+		WHERE EXISTS (SELECT 1 FROM repositories r JOIN domains d ON d.id = r.domain_id
+			WHERE r.id = $1 AND r.deleted_at IS NULL AND d.deleted_at IS NULL)
+		ON CONFLICT DO NOTHING RETURNING id, publish, upstream, (SELECT r.name FROM repositories r WHERE r.id = packages.repository_id),
+			(SELECT d.name FROM domains d WHERE d.id = packages.domain_id), (SELECT d.account_id FROM domains d WHERE d.id = packages.domain_id)`
+	at := stored(p.At)
+	row := packhouse.Package{RepoID: p.RepoID, DisplayName: p.DisplayName, Created: at, Updated: at}
+	row.Ref.Package = p.Name
+	repo := &row.Ref.Repo
+	err := tx.one(ctx, q, []any{p.RepoID, p.DomainID, p.Name.Format, p.Name.Namespace, p.Name.Name, p.CollisionKey, p.DisplayName,
+		weakPath(p.Name), allowed(p.Controls.Publish), allowed(p.Controls.Upstream), micros(p.At)},
+		&row.ID, restriction{&row.Controls.Publish}, restriction{&row.Controls.Upstream}, &repo.Name, &repo.Domain.Name, &repo.Domain.Owner)
+	switch {
+	case err == nil:
+		put(&tx.wrote.packages, row.ID, true)
+		return row, nil
+	case !errors.Is(err, ErrNotFound):
 		return packhouse.Package{}, err
 	}
-	return tx.Package(ctx, p.RepoID, p.Name)
-}
-
-// weakPath is the folded path by which package groups of a domain find packages.
-func weakPath(n packhouse.PackageName) string {
-	return strings.ToLower("/" + string(n.Format) + "/" + n.Namespace + "/" + n.Name)
+	live, err := tx.RepositoryLives(ctx, p.RepoID)
+	if err == nil {
+		err = ErrNotFound
+		if live {
+			err = ErrExists
+		}
+	}
+	return packhouse.Package{}, err
 }
 
 // SetControls replaces a package's origin controls. Errors: ErrNotFound.
@@ -134,12 +149,14 @@ func (tx *Tx) grave() grave { return grave{micros(tx.db.now()), uuid.NewString()
 func (tx *Tx) Packages(ctx context.Context, f PackageFilter) (rows []packhouse.Package, next string, err error) {
 	// -1 stands for any restriction. Expressions stand where a planner must not take the
 	// column for an index to walk along.
-	const where = ` WHERE p.repository_id = $1 AND p.deleted_at IS NULL AND ($2 = -1 OR p.publish = $2) AND ($3 = -1 OR p.upstream = $3)
-		AND p.namespace >= $4 AND p.namespace < $5`
+	const kept = ` WHERE p.repository_id = $1 AND p.deleted_at IS NULL AND ($2 = -1 OR p.publish = $2) AND ($3 = -1 OR p.upstream = $3)`
+	const where = kept + ` AND p.namespace >= $4 AND p.namespace < $5`
 	const ofAny = selectPackages + where + ` AND p.name || '' >= $6 AND p.name || '' < $7
 		AND (p.format, p.namespace, p.name) > ($8, $9, $10) ORDER BY p.format, p.namespace, p.name LIMIT $11`
-	const ofFormat = selectPackages + where + ` AND p.name || '' >= $6 AND p.name || '' < $7
-		AND p.format = $8 AND (p.namespace, p.name) > ($9, $10) ORDER BY p.format, p.namespace, p.name LIMIT $11`
+	// Both bounds are pairs: beside a bound of the namespace alone SQLite would use one of
+	// them only, and walk from the prefix's beginning or past its end.
+	const ofFormat = selectPackages + kept + ` AND p.format = $4 AND (p.namespace, p.name) > ($5, $6) AND (p.namespace, p.name) < ($7, '')
+		AND p.name || '' >= $8 AND p.name || '' < $9 ORDER BY p.format, p.namespace, p.name LIMIT $10`
 	const named = selectPackages + where + ` AND p.name >= $6 AND p.name < $7
 		AND ($12 = '' OR p.format = $12) AND (p.format || '', p.namespace, p.name) > ($8, $9, $10)
 		ORDER BY p.format || '', p.namespace, p.name LIMIT $11`
@@ -160,7 +177,8 @@ func (tx *Tx) Packages(ctx context.Context, f PackageFilter) (rows []packhouse.P
 		args = append(args, f.Format)
 	case f.Format != "":
 		q = ofFormat
-		args[7], args[8] = f.Format, max(after[1], f.NamespacePrefix) // nothing is before the prefix
+		args = append(args[:3:3], f.Format, max(after[1], f.NamespacePrefix), after[2], successor(f.NamespacePrefix), // nothing is before the prefix
+			f.NamePrefix, successor(f.NamePrefix), f.Limit+1)
 	}
 	rows, err = list(ctx, tx, q, args, func(rows *sql.Rows) (p packhouse.Package, err error) {
 		return p, rows.Scan(selectedPackage(&p)...)

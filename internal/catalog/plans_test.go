@@ -16,9 +16,9 @@ import (
 
 const rowsOfPlans = 100_000
 
-// fillMany makes 10^5 packages of one version each in repository 1, and 10^5 versions
-// of package 1, past the catalog.
-func fillMany(t testing.TB, raw *sql.DB) {
+// fillMany makes so many packages in repository 1, and versions, every second of which is
+// package 1's, past the catalog.
+func fillMany(t testing.TB, raw *sql.DB, rows int) {
 	const numbers = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) `
 	for _, q := range []string{
 		`INSERT INTO accounts (id, name, created_at) VALUES ('1', 'a', 0)`,
@@ -26,22 +26,22 @@ func fillMany(t testing.TB, raw *sql.DB) {
 		`INSERT INTO repositories (uuid, domain_id, name, admin_account, description, created_at) ` +
 			fmt.Sprintf(numbers, 1000) + `SELECT 'u' || i, 1, 'r' || i, '1', '', 0 FROM n`,
 		`INSERT INTO packages (repository_id, domain_id, format, namespace, name, collision_key, display_name, weak_path, publish, upstream, seq, created_at, updated_at) ` +
-			fmt.Sprintf(numbers, rowsOfPlans) + `SELECT 1, 1, 'npm', 's' || (i % 50), 'p' || i, 'k' || i, '', '', 1, 1, 1, 0, 0 FROM n`,
+			fmt.Sprintf(numbers, rows) + `SELECT 1, 1, 'npm', 's' || (i % 50), 'p' || i, 'k' || i, '', '/npm/s' || (i % 50) || '/p' || i, 1, 1, 1, 0, 0 FROM n`,
 		`INSERT INTO blobs (domain_id, sha256, size, hashed, generation, object, state, key_id, created_at) ` +
 			fmt.Sprintf(numbers, 1000) + `SELECT 1, ` + rawBytes(raw) + `, 1, 1, 1, 'o' || i, 'live', '', 0 FROM n`,
 		`INSERT INTO revisions (domain_id, revision, format, fragment_version, size, created_at) ` +
-			fmt.Sprintf(numbers, rowsOfPlans) + `SELECT 1, 'r' || i, 'npm', 1, 1, 0 FROM n`,
-		`INSERT INTO assets (revision_id, name, blob_id, media_type, kind) ` + fmt.Sprintf(numbers, rowsOfPlans) + `SELECT i, 'f', 1 + i % 1000, '', 'asset' FROM n`,
+			fmt.Sprintf(numbers, rows) + `SELECT 1, 'r' || i, 'npm', 1, 1, 0 FROM n`,
+		`INSERT INTO assets (revision_id, name, blob_id, media_type, kind) ` + fmt.Sprintf(numbers, rows) + `SELECT i, 'f', 1 + i % 1000, '', 'asset' FROM n`,
 		`INSERT INTO versions (package_id, version, version_key, revision_id, status, origin_type, origin_repository, origin_connection, published_at, recorded_at) ` +
-			fmt.Sprintf(numbers, rowsOfPlans) + `SELECT CASE WHEN i % 2 = 0 THEN 1 ELSE i END, 'v' || i, 'v' || i, i, 'Published', 'INTERNAL', '', '', i, i FROM n`,
-		`UPDATE packages SET shown_version = CASE id WHEN 1 THEN ` + fmt.Sprint(rowsOfPlans) + ` ELSE id % 2 * id END, shown_before = 0, terms_sum = 1`,
-		`INSERT INTO search_terms (repository_id, package_id, weight, term) ` + fmt.Sprintf(numbers, rowsOfPlans) + `SELECT 1, i, 4, 'npm:n:p' || i FROM n`,
-		`INSERT INTO search_terms (repository_id, package_id, weight, term) ` + fmt.Sprintf(numbers, rowsOfPlans) + `SELECT 1, i, 4, 'npm:n:s' || (i % 50) FROM n`,
-		`INSERT INTO search_terms (repository_id, package_id, weight, term) ` + fmt.Sprintf(numbers, rowsOfPlans) + `SELECT 1, i, 3, 'npm:k:common' FROM n`,
+			fmt.Sprintf(numbers, rows) + `SELECT CASE WHEN i % 2 = 0 THEN 1 ELSE i END, 'v' || i, 'v' || i, i, 'Published', 'INTERNAL', '', '', i, i FROM n`,
+		`UPDATE packages SET shown_version = CASE id WHEN 1 THEN ` + fmt.Sprint(rows) + ` ELSE id % 2 * id END, shown_before = 0, terms_sum = 1`,
+		`INSERT INTO search_terms (repository_id, package_id, weight, term) ` + fmt.Sprintf(numbers, rows) + `SELECT 1, i, 4, 'npm:n:p' || i FROM n`,
+		`INSERT INTO search_terms (repository_id, package_id, weight, term) ` + fmt.Sprintf(numbers, rows) + `SELECT 1, i, 4, 'npm:n:s' || (i % 50) FROM n`,
+		`INSERT INTO search_terms (repository_id, package_id, weight, term) ` + fmt.Sprintf(numbers, rows) + `SELECT 1, i, 3, 'npm:k:common' FROM n`,
 		`INSERT INTO tags (package_id, name, version_id, pushed_at) ` + fmt.Sprintf(numbers, 1000) + `SELECT i, 't', i, 0 FROM n`,
 		`INSERT INTO changes (at, principal, request_id, door, kind, domain_id, repository_id, domain_owner, domain, repository, format, namespace, package,
 			version, tag, revision_before, revision_after, status_before, status_after, sequence, dedup_id, detail) ` +
-			fmt.Sprintf(numbers, rowsOfPlans) + `SELECT i, '', '', '', '', 1, 1, '', '', '', '', '', '', '', '', '', '', '', '', 0, '', '' FROM n`,
+			fmt.Sprintf(numbers, rows) + `SELECT i, '', '', '', '', 1, 1, '', '', '', '', '', '', '', '', '', '', '', '', 0, '', '' FROM n`,
 	} {
 		mustExec(t, raw, q)
 	}
@@ -63,7 +63,7 @@ func TestPlans(t *testing.T) {
 	}
 	t.Run("sqlite", func(t *testing.T) {
 		o := openSQLite(t, catalog.Options{Sealer: catalogtest.PassThrough{}})
-		fillMany(t, o.Raw)
+		fillMany(t, o.Raw, rowsOfPlans)
 		checkPlans(t, o.DB, []string{"SCAN ", "TEMP B-TREE", "AUTOMATIC"})
 	})
 	t.Run("postgres", func(t *testing.T) {
@@ -72,7 +72,7 @@ func TestPlans(t *testing.T) {
 			t.Skip("no server; TestPostgres says whether that is an error")
 		}
 		o := openPostgres(t, server, catalog.Options{Sealer: catalogtest.PassThrough{}})
-		fillMany(t, o.Raw)
+		fillMany(t, o.Raw, rowsOfPlans)
 		mustExec(t, o.Raw, `ANALYZE`)
 		checkPlans(t, o.DB, []string{"Seq Scan on search_terms", "Seq Scan on packages", "Seq Scan on versions", "Seq Scan on revisions", "Seq Scan on assets", "Seq Scan on changes",
 			"Seq Scan on blobs"})
@@ -125,6 +125,15 @@ func checkPlans(t *testing.T, db *catalog.DB, forbidden []string) {
 			_, _, err := tx.Packages(ctx, catalog.PackageFilter{RepoID: 1, NamePrefix: "p9", Limit: 100})
 			return err
 		},
+		"Packages of a domain": func(tx *catalog.Tx) error {
+			at := catalog.DomainPackage{Name: name, WeakPath: "/npm/s1/p1"}
+			rows, err := tx.DomainPackages(ctx, 1, at, "/npm/s1/", "/npm/s10", 100)
+			if len(rows) != 100 {
+				t.Errorf("%d packages", len(rows))
+			}
+			return err
+		},
+		"Package groups": func(tx *catalog.Tx) error { _, err := tx.PackageGroups(ctx, 1); return err },
 		"Versions": func(tx *catalog.Tx) error {
 			_, _, err := tx.Versions(ctx, catalog.VersionFilter{PackageID: 1, After: "1:t3:v501:1", Limit: 100})
 			return err
@@ -165,6 +174,7 @@ func checkPlans(t *testing.T, db *catalog.DB, forbidden []string) {
 			_, err := tx.Resolve(ctx, repos, packhouse.PackageName{Format: "npm", Namespace: "s3", Name: "p3"})
 			return err
 		},
+		"Receivers":    func(tx *catalog.Tx) error { _, err := tx.Receivers(ctx, repos, name, "v2"); return err },
 		"ResolveAsset": func(tx *catalog.Tx) error { _, _, err := tx.ResolveAsset(ctx, repos, name, "v2", "f"); return err },
 		"Search for one word that all have": func(tx *catalog.Tx) error {
 			return searched(t, tx, repos, 21, catalog.Wanted{Field: catalog.SearchText, Any: []string{"p"}})

@@ -21,7 +21,7 @@ type PolicyRow struct {
 func (tx *Tx) PutPolicy(ctx context.Context, p PolicyRow) (int64, error) {
 	// Not an upsert: PostgreSQL would use up an identifier for each replacement.
 	const replace = `UPDATE identity_policies SET document = $3, updated_at = $4 WHERE account_id = $1 AND name = $2 RETURNING id`
-	const insert = `INSERT INTO identity_policies (account_id, name, document, updated_at) VALUES ($1, $2, $3, $4) RETURNING id`
+	const insert = `INSERT INTO identity_policies (account_id, name, document, updated_at, created_at) VALUES ($1, $2, $3, $4, $4) RETURNING id`
 	args := []any{p.Account, p.Name, p.Document, micros(tx.db.now())}
 	var id int64
 	err := tx.one(ctx, replace, args, &id)

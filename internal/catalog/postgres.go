@@ -43,8 +43,10 @@ var postgresDialect = dialect{
 	// A lower id may commit after a higher one, so changes settle in the order of
 	// their transactions: those below the oldest running one are all finished.
 	settled: selectChanges + ` WHERE transaction_id < pg_snapshot_xmin(pg_current_snapshot())
-		AND (transaction_id, id) > (coalesce((SELECT b.transaction_id FROM changes b WHERE b.id = $1), '0'::xid8), $1)
+		AND (transaction_id, id) > (coalesce((SELECT b.transaction_id FROM changes b WHERE b.id <= $1 ORDER BY b.id DESC LIMIT 1), '0'::xid8), $1)
 		ORDER BY transaction_id, id LIMIT $2`,
+	latest: `SELECT c.id FROM changes c WHERE c.transaction_id < pg_snapshot_xmin(pg_current_snapshot())
+		ORDER BY c.transaction_id DESC, c.id DESC LIMIT 1`,
 	explain: func(err error) error {
 		switch pgCode(err) {
 		case pgCheck: // only identity keys have CHECK constraints
@@ -173,6 +175,9 @@ func (e *postgresEngine) attempt(ctx context.Context, readOnly bool, fn func(*Tx
 	tx := &Tx{db: e.db, run: postgresRunner{sqlTx}, readOnly: readOnly}
 	defer tx.end()
 	if err := fn(tx); err != nil {
+		return nil, err
+	}
+	if err := tx.finish(ctx); err != nil {
 		return nil, err
 	}
 	if err := sqlTx.Commit(); err != nil {

@@ -21,14 +21,24 @@ type PrincipalRow struct {
 	Created  time.Time
 	// SecondFactor reports whether the principal has one.
 	SecondFactor bool
+	Description  string
+	Tags         []packhouse.ResourceTag // by key
+	Trust        string                  // a role's trust policy
+	MaxSession   time.Duration           // of a role's sessions; whole seconds, 0 for anybody else
+}
+
+// IdentityRef names the principal.
+func (p PrincipalRow) IdentityRef() packhouse.IdentityRef {
+	return packhouse.IdentityRef{Account: p.Account, Kind: p.Kind, Name: p.Name}
 }
 
 const principalColumns = `p.id, p.account_id, p.kind, p.name, p.arn, p.disabled_at IS NOT NULL, p.token_epoch, p.created_at,
-	EXISTS (SELECT 1 FROM second_factors f WHERE f.principal_id = p.id)`
+	EXISTS (SELECT 1 FROM second_factors f WHERE f.principal_id = p.id), p.description, p.tags, COALESCE(p.trust_policy, ''), p.max_session`
 
 // scan returns the destinations of principalColumns.
 func (p *PrincipalRow) scan() []any {
-	return []any{&p.ID, &p.Account, &p.Kind, &p.Name, &p.ARN, &p.Disabled, &p.Epoch, moment{&p.Created}, &p.SecondFactor}
+	return []any{&p.ID, &p.Account, &p.Kind, &p.Name, &p.ARN, &p.Disabled, &p.Epoch, moment{&p.Created}, &p.SecondFactor,
+		&p.Description, document{&p.Tags}, &p.Trust, seconds{&p.MaxSession}}
 }
 
 // IdentityEpoch returns a number that every write of a principal, access key, token or
@@ -53,13 +63,15 @@ func (tx *Tx) identityChanged(ctx context.Context, err error) error {
 // InsertPrincipal adds a principal; names of one account and kind differ in more than
 // case. Errors: ErrExists.
 func (tx *Tx) InsertPrincipal(ctx context.Context, p PrincipalRow) (int64, error) {
-	const q = `INSERT INTO principals (account_id, kind, name, name_key, arn, disabled_at, token_epoch, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING id`
+	const q = `INSERT INTO principals (account_id, kind, name, name_key, arn, disabled_at, token_epoch, created_at,
+			description, tags, trust_policy, max_session)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING RETURNING id`
 	var disabled any
 	if p.Disabled {
 		disabled = micros(tx.db.now())
 	}
-	id, err := tx.insert(ctx, q, p.Account, p.Kind, p.Name, strings.ToLower(p.Name), p.ARN, disabled, p.Epoch, micros(p.Created))
+	id, err := tx.insert(ctx, q, p.Account, p.Kind, p.Name, strings.ToLower(p.Name), p.ARN, disabled, p.Epoch, micros(p.Created),
+		p.Description, toDocument(p.Tags), p.Trust, int64(p.MaxSession/time.Second))
 	return id, tx.identityChanged(ctx, err)
 }
 
@@ -88,6 +100,38 @@ func (tx *Tx) Principals(ctx context.Context, a packhouse.AccountID) ([]Principa
 	})
 }
 
+// PrincipalsAfter returns a page of an account's principals of one kind by the lower
+// case of their names, after the name given; "" begins.
+func (tx *Tx) PrincipalsAfter(ctx context.Context, a packhouse.AccountID, k packhouse.PrincipalKind, after string, limit int) ([]PrincipalRow, error) {
+	const q = `SELECT ` + principalColumns + ` FROM principals p
+		WHERE p.account_id = $1 AND p.kind = $2 AND p.name_key > $3 ORDER BY p.name_key LIMIT $4`
+	return list(ctx, tx, q, []any{a, k, strings.ToLower(after), limit}, func(rows *sql.Rows) (p PrincipalRow, err error) {
+		return p, rows.Scan(p.scan()...)
+	})
+}
+
+// CountPrincipals counts an account's principals of one kind.
+func (tx *Tx) CountPrincipals(ctx context.Context, a packhouse.AccountID, k packhouse.PrincipalKind) (n int, err error) {
+	const q = `SELECT COUNT(*) FROM principals WHERE account_id = $1 AND kind = $2`
+	err = tx.one(ctx, q, []any{a, k}, &n)
+	return n, err
+}
+
+// UpdatePrincipal stores name, ARN, description, tags, trust policy and longest session
+// of p.ID. Errors: ErrExists where another principal has the name; ErrNotFound.
+func (tx *Tx) UpdatePrincipal(ctx context.Context, p PrincipalRow) error {
+	const taken = `SELECT EXISTS (SELECT 1 FROM principals WHERE account_id = $1 AND kind = $2 AND name_key = $3 AND id <> $4)`
+	const q = `UPDATE principals SET name = $2, name_key = $3, arn = $4, description = $5, tags = $6, trust_policy = $7, max_session = $8 WHERE id = $1`
+	key, exists := strings.ToLower(p.Name), false
+	if err := tx.one(ctx, taken, []any{p.Account, p.Kind, key, p.ID}, &exists); err != nil {
+		return err
+	}
+	if exists {
+		return ErrExists
+	}
+	return tx.identityChanged(ctx, tx.execOne(ctx, q, p.ID, p.Name, key, p.ARN, p.Description, toDocument(p.Tags), p.Trust, int64(p.MaxSession/time.Second)))
+}
+
 // DisablePrincipal disables or enables a principal, and raises its token epoch so that
 // sealed tokens made before end (reliability.md S8). Errors: ErrNotFound.
 func (tx *Tx) DisablePrincipal(ctx context.Context, id int64, disabled bool) error {
@@ -95,13 +139,16 @@ func (tx *Tx) DisablePrincipal(ctx context.Context, id int64, disabled bool) err
 	return tx.identityChanged(ctx, tx.execOne(ctx, q, id, flag(disabled), micros(tx.db.now())))
 }
 
-// DeletePrincipal removes a principal with its access keys, tokens, second factor and
-// policy attachments. Its id is never used again (reliability.md S15). Errors: ErrNotFound.
+// DeletePrincipal removes a principal with its access keys, tokens, second factor,
+// policies, policy attachments and memberships. Its id is never used again (reliability.md S15). Errors: ErrNotFound.
 func (tx *Tx) DeletePrincipal(ctx context.Context, id int64) error {
 	for _, q := range []string{
 		`DELETE FROM access_keys WHERE principal_id = $1`,
 		`DELETE FROM tokens WHERE principal_id = $1`,
 		`DELETE FROM policy_attachments WHERE principal_id = $1`,
+		`DELETE FROM inline_policies WHERE principal_id = $1`,
+		`DELETE FROM group_members WHERE principal_id = $1`,
+		`DELETE FROM group_members WHERE group_id = $1`,
 		`DELETE FROM package_stars WHERE principal_id = $1`,
 		`DELETE FROM second_factors WHERE principal_id = $1`,
 	} {

@@ -8,6 +8,32 @@ import (
 	"github.com/packhouse/packhouse"
 )
 
+// Receiver is a repository that is about to get a version.
+type Receiver struct {
+	RepoID    int64
+	PackageID int64 // 0 where it has no record of the package
+	Has       bool  // it has the version already
+}
+
+// Receivers returns those of the repositories that exist, by id, and what they have of a
+// package. One statement; nothing is locked.
+func (tx *Tx) Receivers(ctx context.Context, repoIDs []int64, n packhouse.PackageName, versionKey string) ([]Receiver, error) {
+	const q = `SELECT r.id, coalesce(p.id, 0), v.id IS NOT NULL FROM repositories r
+		LEFT JOIN packages p ON p.repository_id = r.id AND p.format = $1 AND p.namespace = $2 AND p.name = $3 AND p.deleted_at IS NULL
+		LEFT JOIN versions v ON v.package_id = p.id AND v.version_key = $4 AND v.deleted_at IS NULL
+		WHERE r.deleted_at IS NULL AND r.id IN `
+	if len(repoIDs) == 0 {
+		return nil, nil
+	}
+	set, ids := in(5, repoIDs)
+	out, err := list(ctx, tx, q+set+` ORDER BY r.id`, append([]any{n.Format, n.Namespace, n.Name, versionKey}, ids...),
+		func(rows *sql.Rows) (r Receiver, err error) { return r, rows.Scan(&r.RepoID, &r.PackageID, &r.Has) })
+	if err != nil {
+		return nil, fmt.Errorf("look for receivers of %s: %w", n, err)
+	}
+	return out, nil
+}
+
 // PulledAsset is an asset of a version that a repository has from a connection.
 type PulledAsset struct {
 	RepoID              int64

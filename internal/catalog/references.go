@@ -22,6 +22,12 @@ func (tx *Tx) addReferences(ctx context.Context, revisionID int64) error {
 	const blobs = `SELECT b.id, b.domain_id, b.size, b.unreferenced_since IS NOT NULL, b.state = 'deleting' FROM blobs b
 		WHERE b.id IN (` + blobsOfRevision + `) ORDER BY b.sha256`
 	const mark = `UPDATE blobs SET unreferenced_since = NULL, state = 'live', marked_round = NULL WHERE id IN (` + blobsOfRevision + `)`
+	if gained, all := tx.wrote.firstReferences(revisionID); all {
+		return tx.addUsage(ctx, gained)
+	}
+	if err := tx.finish(ctx); err != nil { // the rows are asked now
+		return err
+	}
 	var gained usage
 	err := tx.each(ctx, tx.db.dialect.lock(blobs, "b"), []any{revisionID}, func(rows *sql.Rows) (bool, error) {
 		var id, domainID, size int64
@@ -50,6 +56,9 @@ func (tx *Tx) addReferences(ctx context.Context, revisionID int64) error {
 // discounts those that no live version refers to any more. The version rows have been
 // changed before.
 func (tx *Tx) dropReferences(ctx context.Context, blobs string, id int64) error {
+	if err := tx.finish(ctx); err != nil {
+		return err
+	}
 	var lost usage
 	order := tx.db.dialect.lock(`SELECT b.id FROM blobs b WHERE b.id IN (`+blobs+`) ORDER BY b.sha256`, "b")
 	if tx.db.dialect.concurrent() {

@@ -134,6 +134,7 @@ func (tx *Tx) DeleteRepository(ctx context.Context, id int64) error {
 		`DELETE FROM owner_bindings WHERE repository_id = $1`,
 		`DELETE FROM namespaces WHERE repository_id = $1`,
 		`DELETE FROM resource_tags WHERE kind = 'repository' AND resource_id = $1`,
+		`DELETE FROM resource_policies WHERE kind = 'repository' AND resource_id = $1`,
 		`DELETE FROM search_terms WHERE repository_id = $1`,
 		`DELETE FROM package_stars WHERE package_id IN (SELECT p.id FROM packages p WHERE p.repository_id = $1)`,
 		`DELETE FROM documents WHERE repository_id = $1`,

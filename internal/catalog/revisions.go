@@ -49,45 +49,51 @@ const assetBatch = 500
 // one takes over r's blobs where its own are being deleted, and r's fragment where
 // that has a newer encoding.
 func (tx *Tx) EnsureRevision(ctx context.Context, r Revision) (id int64, err error) {
-	const find = `SELECT id, fragment_version FROM revisions WHERE domain_id = $1 AND revision = $2`
 	const insert = `INSERT INTO revisions (domain_id, revision, format, manifest, facts, fragment, fragment_version, size, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING RETURNING id`
-	const refresh = `UPDATE revisions SET fragment = $2, fragment_version = $3 WHERE id = $1`
-	fragment, err := tx.seal(ctx, r.Domain, "revisions.fragment", r.Name, r.Facts.Fragment)
-	if err != nil {
-		return 0, err
-	}
-	var fragmentVersion int
-	switch err := tx.one(ctx, find, []any{r.Domain.DomainID, r.Name}, &id, &fragmentVersion); {
-	case err == nil:
-		if fragmentVersion < r.Facts.FragmentVersion {
-			if _, err := tx.exec(ctx, refresh, id, fragment, r.Facts.FragmentVersion); err != nil {
-				return 0, err
-			}
-		}
-		tx.says(id, r.Facts)
-		return id, tx.putAssets(ctx, id, r.Assets)
-	case !errors.Is(err, ErrNotFound):
-		return 0, err
-	}
 	plain, err := json.Marshal(r.Facts)
 	if err != nil {
 		return 0, fmt.Errorf("encode facts: %w", err)
 	}
-	facts, err := tx.seal(ctx, r.Domain, "revisions.facts", r.Name, plain)
+	var sealed [3][]byte
+	for i, part := range []struct {
+		column string
+		plain  []byte
+	}{{"revisions.manifest", r.Facts.Manifest}, {"revisions.facts", plain}, {"revisions.fragment", r.Facts.Fragment}} {
+		if sealed[i], err = tx.seal(ctx, r.Domain, part.column, r.Name, part.plain); err != nil {
+			return 0, err
+		}
+	}
+	tx.key = r.Domain
+	wrote := writtenRevision{name: r.Name, facts: r.Facts}
+	id, err = tx.insert(ctx, insert, r.Domain.DomainID, r.Name, r.Format, sealed[0], sealed[1], sealed[2], r.Facts.FragmentVersion, r.Size, micros(tx.db.now()))
+	switch {
+	case err == nil:
+		for _, a := range r.Assets {
+			wrote.blobs = append(wrote.blobs, a.BlobID)
+		}
+	case errors.Is(err, ErrExists):
+		id, err = tx.findRevision(ctx, r, sealed[2])
+	}
 	if err != nil {
 		return 0, err
 	}
-	manifest, err := tx.seal(ctx, r.Domain, "revisions.manifest", r.Name, r.Facts.Manifest)
-	if err != nil {
-		return 0, err
-	}
-	id, err = tx.insert(ctx, insert, r.Domain.DomainID, r.Name, r.Format, manifest, facts, fragment, r.Facts.FragmentVersion, r.Size, micros(tx.db.now()))
-	if err != nil {
-		return 0, err
-	}
-	tx.says(id, r.Facts)
+	put(&tx.wrote.revisions, id, wrote)
 	return id, tx.putAssets(ctx, id, r.Assets)
+}
+
+// findRevision finds the revision equal to r and gives it r's fragment if that is newer.
+func (tx *Tx) findRevision(ctx context.Context, r Revision, fragment []byte) (id int64, err error) {
+	const find = `SELECT id, fragment_version FROM revisions WHERE domain_id = $1 AND revision = $2`
+	const refresh = `UPDATE revisions SET fragment = $2, fragment_version = $3 WHERE id = $1`
+	var fragmentVersion int
+	if err := tx.one(ctx, find, []any{r.Domain.DomainID, r.Name}, &id, &fragmentVersion); err != nil {
+		return 0, err
+	}
+	if fragmentVersion < r.Facts.FragmentVersion {
+		_, err = tx.exec(ctx, refresh, id, fragment, r.Facts.FragmentVersion)
+	}
+	return id, err
 }
 
 // putAssets writes the files of a revision, and touches none that is right already.

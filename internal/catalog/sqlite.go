@@ -31,10 +31,12 @@ const (
 	withdrawnSQLite = "3.52.0"
 )
 
-// The settings of each connection (reliability.md R5). Page caches are in KiB.
+// The settings of each connection (reliability.md R5). Page caches are in KiB. The log is
+// copied into the database every 4,000 pages: in a large catalog, where writers touch
+// pages far apart, every 1,000 would write a third more.
 var (
 	writerSettings = []string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)",
-		"cache_size(-4096)", "temp_store(MEMORY)", "mmap_size(0)", "journal_size_limit(67108864)"}
+		"cache_size(-4096)", "wal_autocheckpoint(4000)", "temp_store(MEMORY)", "mmap_size(0)", "journal_size_limit(67108864)"}
 	readerSettings = []string{"busy_timeout(5000)", "foreign_keys(ON)", "cache_size(-1024)", "temp_store(MEMORY)",
 		"mmap_size(0)", "query_only(ON)"}
 )
@@ -43,6 +45,7 @@ var sqliteDialect = dialect{
 	name:    migrations.SQLite,
 	lock:    func(q, _ string) string { return q }, // the writer has the database to itself
 	settled: selectChanges + ` WHERE id > $1 ORDER BY id LIMIT $2`,
+	latest:  `SELECT c.id FROM changes c ORDER BY c.id DESC LIMIT 1`,
 	explain: func(err error) error {
 		var e *sqlite.Error
 		if !errors.As(err, &e) {

@@ -32,6 +32,11 @@ func (tx *Tx) SetTag(ctx context.Context, packageID int64, tag string, versionID
 		SELECT v.package_id, $2, v.id, CAST($4 AS BIGINT) FROM versions v
 		WHERE v.id = $3 AND v.package_id = $1 AND v.deleted_at IS NULL ON CONFLICT DO NOTHING`
 	args := []any{packageID, tag, versionID, micros(at)}
+	if tx.wrote.packages[packageID] { // it has hardly any tags yet
+		if n, err := tx.exec(ctx, insert, args...); err != nil || n > 0 {
+			return err
+		}
+	}
 	if n, err := tx.exec(ctx, move, args...); err != nil || n > 0 {
 		return err
 	}

@@ -191,7 +191,7 @@ func (tx *Tx) BumpPackage(ctx context.Context, packageID int64, at time.Time) (i
 
 // settleTerms makes a package's terms those of the version that it shows.
 func (tx *Tx) settleTerms(ctx context.Context, s showing) error {
-	_, written := tx.pointed[s.version]
+	_, written := tx.wrote.versions[s.version]
 	if s.version == s.before && !written {
 		return nil
 	}
@@ -229,34 +229,18 @@ func (tx *Tx) settleTerms(ctx context.Context, s showing) error {
 // factsShown returns the facts of a version: those that this transaction wrote, else the
 // stored ones.
 func (tx *Tx) factsShown(ctx context.Context, s showing) (packhouse.Facts, error) {
-	revisionID, ok := tx.pointed[s.version]
+	revisionID, ok := tx.wrote.versions[s.version]
 	if !ok {
 		const q = `SELECT v.revision_id FROM versions v WHERE v.id = $1`
 		if err := tx.one(ctx, q, []any{s.version}, &revisionID); err != nil {
 			return packhouse.Facts{}, err
 		}
 	}
-	if f, ok := tx.facts[revisionID]; ok {
-		return brief(f), nil
+	if n, ok := tx.wrote.revisions[revisionID]; ok {
+		return brief(n.facts), nil
 	}
 	found, err := tx.Summaries(ctx, s.domainID, []int64{revisionID})
 	return found[revisionID], err
-}
-
-// points remembers what this transaction points a version at.
-func (tx *Tx) points(versionID, revisionID int64) {
-	if tx.pointed == nil {
-		tx.pointed = make(map[int64]int64)
-	}
-	tx.pointed[versionID] = revisionID
-}
-
-// says remembers the facts of a revision that this transaction wrote.
-func (tx *Tx) says(revisionID int64, f packhouse.Facts) {
-	if tx.facts == nil {
-		tx.facts = make(map[int64]packhouse.Facts)
-	}
-	tx.facts[revisionID] = f
 }
 
 // dropTerms deletes what a package has and is not wanted, and returns what it lacks.

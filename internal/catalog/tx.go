@@ -19,8 +19,7 @@ type Tx struct {
 	changes  []packhouse.Change // recorded so far
 	key      packhouse.KeyRef   // the last domain's, see domainKey
 
-	pointed map[int64]int64           // versions written so far and their revisions
-	facts   map[int64]packhouse.Facts // of revisions written so far
+	wrote written
 }
 
 // runner runs statements inside a transaction.

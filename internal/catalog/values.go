@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"time"
 	"unicode/utf8"
@@ -14,6 +15,9 @@ import (
 func micros(t time.Time) int64 { return t.UnixMicro() }
 
 func fromMicros(n int64) time.Time { return time.UnixMicro(n).UTC() }
+
+// stored is a time as it comes back.
+func stored(t time.Time) time.Time { return fromMicros(micros(t)) }
 
 // moment scans a stored time.
 type moment struct{ t *time.Time }
@@ -81,4 +85,40 @@ func successor(prefix string) string {
 		}
 	}
 	return string(utf8.MaxRune)
+}
+
+// seconds scans a stored number of seconds.
+type seconds struct{ d *time.Duration }
+
+func (s seconds) Scan(v any) error {
+	n, err := asInt(v)
+	*s.d = time.Duration(n) * time.Second
+	return err
+}
+
+// toDocument is how small lists are stored that no statement looks into; the empty list
+// is absent.
+func toDocument[T any](list []T) []byte {
+	if len(list) == 0 {
+		return nil
+	}
+	b, err := json.Marshal(list)
+	if err != nil {
+		panic("catalog: a list of plain values cannot be encoded: " + err.Error())
+	}
+	return b
+}
+
+// document scans what toDocument made into the list that v points at.
+type document struct{ v any }
+
+func (d document) Scan(v any) error {
+	b, ok := v.([]byte)
+	if !ok && v != nil {
+		return fmt.Errorf("a document is stored as %T", v)
+	}
+	if len(b) == 0 {
+		return nil
+	}
+	return json.Unmarshal(b, d.v)
 }

@@ -117,6 +117,9 @@ func (tx *Tx) AllVersions(ctx context.Context, packageID int64) ([]VersionRow, e
 func (tx *Tx) Versions(ctx context.Context, f VersionFilter) (rows []VersionRow, next string, err error) {
 	const where = ` WHERE v.package_id = $1 AND v.deleted_at IS NULL AND ($2 = '' OR v.status = $2) AND ($3 = '' OR v.origin_type = $3)`
 	const byText = selectVersions + where + ` AND (v.version, v.id) > ($4, $5) ORDER BY v.version, v.id LIMIT $6`
+	// Of a status that few have, the index of statuses finds them among many others.
+	const ofStatus = selectVersions + ` WHERE v.package_id = $1 AND v.deleted_at IS NULL AND v.status = $2 AND ($3 = '' OR v.origin_type = $3)
+		AND (v.version, v.id) > ($4, $5) ORDER BY v.version, v.id LIMIT $6`
 	const newest = selectVersions + where + ` AND (v.published_at, v.id) < ($4, $5) ORDER BY v.published_at DESC, v.id DESC LIMIT $6`
 	const newestFrom = selectVersions + where + ` ORDER BY v.published_at DESC, v.id DESC LIMIT $4`
 	order := "t"
@@ -131,6 +134,9 @@ func (tx *Tx) Versions(ctx context.Context, f VersionFilter) (rows []VersionRow,
 		return nil, "", err
 	}
 	q, args := byText, []any{f.PackageID, f.Status, f.OriginType}
+	if f.Status != "" {
+		q = ofStatus
+	}
 	switch {
 	case begin && f.NewestFirst:
 		q = newestFrom

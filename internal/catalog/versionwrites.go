@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"bytes"
 	"context"
 	"time"
 
@@ -39,13 +40,20 @@ func (tx *Tx) InsertVersion(ctx context.Context, v NewVersion) (VersionRow, erro
 	if err != nil {
 		return VersionRow{}, err
 	}
-	tx.points(id, v.RevisionID)
+	put(&tx.wrote.versions, id, v.RevisionID)
 	if v.Status != packhouse.Disposed {
 		if err := tx.addReferences(ctx, v.RevisionID); err != nil {
 			return VersionRow{}, err
 		}
 	}
-	return tx.Version(ctx, v.PackageID, v.VersionKey)
+	n, ok := tx.wrote.revisions[v.RevisionID]
+	if !ok {
+		return tx.Version(ctx, v.PackageID, v.VersionKey)
+	}
+	row := VersionRow{PackageID: v.PackageID, VersionKey: v.VersionKey}
+	row.ID, row.Ref.Version, row.RevisionID, row.Revision, row.Status = id, v.Version, v.RevisionID, n.name, v.Status
+	row.Origin, row.Published, row.Recorded, row.Overlay = v.Origin, stored(v.Published), stored(v.Recorded), bytes.Clone(v.Overlay)
+	return row, nil
 }
 
 func (tx *Tx) sealOverlay(ctx context.Context, packageID int64, versionKey string, overlay []byte) ([]byte, error) {
@@ -80,7 +88,7 @@ func (tx *Tx) move(ctx context.Context, versionID int64, was pointer, revisionID
 	if err := tx.execOne(ctx, q, versionID, revisionID, status); err != nil {
 		return err
 	}
-	tx.points(versionID, revisionID)
+	put(&tx.wrote.versions, versionID, revisionID)
 	referred, refers := was.status != packhouse.Disposed, status != packhouse.Disposed
 	if was.revisionID == revisionID && referred == refers {
 		return nil

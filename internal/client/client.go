@@ -98,56 +98,77 @@ func (c *Client) Call(ctx context.Context, method, path string, query url.Values
 			return fmt.Errorf("encode %s: %w", op, err)
 		}
 	}
-	u := c.endpoint.JoinPath(path)
-	u.RawQuery = query.Encode()
-	req, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
-	if err != nil {
-		return fmt.Errorf("%s: %w", op, err)
-	}
+	header := http.Header{}
 	if in != nil {
-		req.Header.Set("Content-Type", "application/json")
+		header.Set("Content-Type", "application/json")
 	}
-	sum := sha256.Sum256(body)
-	credentials := aws.Credentials{AccessKeyID: c.config.AccessKeyID, SecretAccessKey: c.config.Secret, SessionToken: c.config.SessionToken}
-	if err := c.signer.SignHTTP(ctx, credentials, req, hex.EncodeToString(sum[:]), service, c.config.Region, time.Now()); err != nil {
-		return fmt.Errorf("sign %s: %w", op, err)
-	}
-	resp, err := c.http.Do(req)
+	answer, err := c.Send(ctx, method, path, query, header, body)
 	if err != nil {
-		return fmt.Errorf("call %s: %w", c.Endpoint(), err)
+		return err
 	}
-	defer func() { _ = resp.Body.Close() }() // it was only read
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	if err != nil {
-		return fmt.Errorf("read the answer of %s: %w", op, err)
+	if answer.Status != http.StatusOK {
+		return readError(answer)
 	}
-	if len(answer) > maxAnswer {
-		return fmt.Errorf("the answer of %s is longer than %d bytes", op, maxAnswer)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return readError(resp, answer)
-	}
-	if out == nil || len(answer) == 0 {
+	if out == nil || len(answer.Body) == 0 {
 		return nil
 	}
-	if err := json.Unmarshal(answer, out); err != nil {
+	if err := json.Unmarshal(answer.Body, out); err != nil {
 		return fmt.Errorf("decode the answer of %s: %w", op, err)
 	}
 	return nil
 }
 
+// Answer is an answer of the server, read whole.
+type Answer struct {
+	Status int // HTTP status
+	Header http.Header
+	Body   []byte
+}
+
+// Send makes one call with a body as it is, and returns the answer whatever its status.
+// header is signed, too; it is the call's to change. Errors wrap what went wrong on the
+// way.
+func (c *Client) Send(ctx context.Context, method, path string, query url.Values, header http.Header, body []byte) (*Answer, error) {
+	op := method + " " + path
+	u := c.endpoint.JoinPath(path)
+	u.RawQuery = query.Encode()
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", op, err)
+	}
+	req.Header = header
+	sum := sha256.Sum256(body)
+	credentials := aws.Credentials{AccessKeyID: c.config.AccessKeyID, SecretAccessKey: c.config.Secret, SessionToken: c.config.SessionToken}
+	if err := c.signer.SignHTTP(ctx, credentials, req, hex.EncodeToString(sum[:]), service, c.config.Region, time.Now()); err != nil {
+		return nil, fmt.Errorf("sign %s: %w", op, err)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("call %s: %w", c.Endpoint(), err)
+	}
+	defer func() { _ = resp.Body.Close() }() // it was only read
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the answer of %s: %w", op, err)
+	}
+	if len(answer) > maxAnswer {
+		return nil, fmt.Errorf("the answer of %s is longer than %d bytes", op, maxAnswer)
+	}
+	return &Answer{resp.StatusCode, resp.Header, answer}, nil
+}
+
 // readError decodes an error by codeartifact.md 1.2: the header names the type, and
 // what stands before # and behind : in it is decoration.
-func readError(resp *http.Response, answer []byte) error {
+func readError(answer *Answer) error {
 	e := &Error{
-		Status: resp.StatusCode, RequestID: resp.Header.Get("X-Amzn-Requestid"), RetryAfter: resp.Header.Get("Retry-After"),
+		Status: answer.Status, RequestID: answer.Header.Get("X-Amzn-Requestid"), RetryAfter: answer.Header.Get("Retry-After"),
 	}
-	e.Type, _, _ = strings.Cut(resp.Header.Get("X-Amzn-Errortype"), ":")
+	e.Type, _, _ = strings.Cut(answer.Header.Get("X-Amzn-Errortype"), ":")
 	if i := strings.LastIndexByte(e.Type, '#'); i >= 0 {
 		e.Type = e.Type[i+1:]
 	}
 	var body struct{ Message, Reason string }
-	if json.Unmarshal(answer, &body) == nil { // an answer of something else has neither
+	if json.Unmarshal(answer.Body, &body) == nil { // an answer of something else has neither
 		e.Message, e.Reason = body.Message, body.Reason
 	}
 	return e

@@ -11,6 +11,7 @@ import (
 
 	"github.com/packhouse/packhouse"
 	"github.com/packhouse/packhouse/internal/httpx"
+	"github.com/packhouse/packhouse/internal/limits"
 	"github.com/packhouse/packhouse/internal/sigv4"
 )
 
@@ -26,7 +27,9 @@ type Service interface {
 	domainService
 	repositoryService
 	accessService
+	policyService
 	packageService
+	groupService
 	versionService
 	assetService
 	batchService
@@ -37,6 +40,8 @@ type Service interface {
 type Identity interface {
 	// AccessKey returns the key behind an access key id; ok is false for none.
 	AccessKey(ctx context.Context, id, sessionToken string) (key sigv4.Key, ok bool, err error)
+	// Used notes that a key was used for a service.
+	Used(id, service string)
 	// SealPage makes a page token that only the same principal and query can open.
 	SealPage(who packhouse.Principal, query, cursor string) string
 	// OpenPage opens what SealPage made. Errors: Invalid "invalid_page_token".
@@ -47,7 +52,7 @@ type Identity interface {
 type Options struct {
 	Service  Service
 	Identity Identity
-	Replays  Replays
+	Replays  sigv4.Replays
 	Region   string
 	// Formats are the values of PackageFormat that requests may name, the formats of
 	// the public service first, whether or not a room serves them yet.
@@ -59,6 +64,7 @@ type Options struct {
 	Secure func(*http.Request) bool
 	// MaxBody bounds the JSON body of an operation, in bytes; 0 means 1 MiB.
 	MaxBody int64
+	Rates   *limits.Limiter  // nil limits nothing
 	Now     func() time.Time // nil means time.Now
 	Log     *slog.Logger     // nil means slog.Default()
 }
@@ -124,12 +130,14 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rec.Door = Name
 
 	row := a.rows[route{r.Method, path}]
+	operation := ""
 	if row != nil {
-		rec.Op = row.name
+		operation = row.name
+		rec.Op = operation
 	}
 	if err := a.serve(w, r.WithContext(httpx.WithDoor(ctx, Name)), row); err != nil {
 		rec.Err = err
-		writeError(w, err)
+		writeError(w, operation, err)
 	}
 }
 
@@ -137,11 +145,22 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // authorisation, existence and state are the engine's.
 func (a *API) serve(w http.ResponseWriter, r *http.Request, row *row) error {
 	signed, body, err := a.authenticate(r, row)
+	if a.Rates != nil {
+		if lerr := a.limit(r, row, signed.Principal); lerr != nil {
+			return lerr
+		}
+	}
 	if err != nil {
 		return err
 	}
+	return a.answer(w, r, row, signed, body)
+}
+
+// answer is serve for a caller who is known.
+func (a *API) answer(w http.ResponseWriter, r *http.Request, row *row, signed sigv4.Result, body []byte) (err error) {
 	rec := httpx.RecordOf(r.Context())
 	rec.Principal = signed.Principal.ARN
+	a.Identity.Used(signed.KeyID, Name)
 	if row == nil {
 		return &packhouse.Error{Kind: packhouse.KindUnsupported, Reason: "unknown_operation",
 			Message: "There is no operation with this method and path."}
@@ -152,12 +171,13 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, row *row) error {
 		return err
 	}
 	rec.Domain, rec.Repo, rec.Format = c.query.get("domain"), c.query.get("repository"), c.query.get("format")
+	rec.Version = c.query.get("version")
 	var out any
 	run := func() (err error) {
 		out, err = row.run(r.Context(), c, in.Interface())
 		return err
 	}
-	if row.changes {
+	if row.changes && signed.Hash != [32]byte{} { // tokens may be used again, signatures may not
 		err = a.once(r.Context(), signed.Hash, run)
 	} else {
 		err = run()

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"io"
 	"net/http"
-	"time"
 
 	"github.com/packhouse/packhouse"
 	"github.com/packhouse/packhouse/internal/httpx"
@@ -16,24 +15,6 @@ import (
 // maxAsset bounds the body that is read, hashed and dropped to find out who signed it,
 // in bytes (reliability.md A8).
 const maxAsset = 5 << 30
-
-// replayMemory is how long a signature is remembered: twice the clock skew that sigv4
-// accepts, and a margin (reliability.md S7).
-const replayMemory = 10*time.Minute + 30*time.Second
-
-// forgetTimeout bounds taking a signature back after its call failed.
-const forgetTimeout = 5 * time.Second
-
-// Replays remembers the signatures of calls that changed something, for all processes
-// of an installation.
-type Replays interface {
-	// Remember stores hash until expires and reports whether it was unknown. It is one
-	// unique insert: of two concurrent callers one gets true.
-	Remember(ctx context.Context, hash [32]byte, expires time.Time) (fresh bool, err error)
-	// Forget drops hash, so that an honest client may retry a call that failed. An
-	// absent one is no error.
-	Forget(ctx context.Context, hash [32]byte) error
-}
 
 // authenticate verifies the signature, for unknown operations (row is nil) too. It
 // returns the body, except for operations that stream theirs: r.Body then yields it and
@@ -77,29 +58,7 @@ func incomplete(err error) error {
 		Message: "The body ended before all of it was read.", Err: err}
 }
 
-// once runs a change unless its signature was used already (reliability.md S7). The
-// signature is taken before the change begins, by a unique insert, and given back when
-// it fails.
+// once is sigv4.Once with the door's memory.
 func (a *API) once(ctx context.Context, hash [32]byte, change func() error) error {
-	fresh, err := a.Replays.Remember(ctx, hash, a.Now().Add(replayMemory))
-	if err != nil {
-		return err
-	}
-	if !fresh {
-		// Signatures count in whole seconds, so two honest calls that ask for the same
-		// within one second look like a replay (the AWS CLI from a script). Clients
-		// answer throttling by signing anew, and then get what is so by then.
-		return &packhouse.Error{Kind: packhouse.KindThrottled, Reason: "signature_used", RetryAfter: time.Second,
-			Message: "This signed request was used already; sign it again."}
-	}
-	if err := change(); err != nil {
-		// The client may be gone already, and it is then that it retries.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), forgetTimeout)
-		defer cancel()
-		if ferr := a.Replays.Forget(ctx, hash); ferr != nil {
-			a.Log.WarnContext(ctx, "signature of a failed call not given back, its exact retry will be refused", "error", ferr)
-		}
-		return err
-	}
-	return nil
+	return sigv4.Once(ctx, a.Replays, hash, a.Now(), a.Log, change)
 }

@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
 	"github.com/packhouse/packhouse"
 )
 
@@ -69,6 +72,67 @@ func TestPublishSignatures(t *testing.T) {
 			t.Errorf("got %d %s, engine %v", got.status, got.body, d.service.calls)
 		}
 	})
+}
+
+// TestEveryOperationAuthenticates: each way not to be who one says has its AWS code, on
+// all 48 operations, before anything else is looked at (codeartifact.md 1.2). An unknown
+// key is told like a wrong signature (reliability.md S6).
+func TestEveryOperationAuthenticates(t *testing.T) {
+	list, _ := readModel(t)
+	if len(list) != 48 {
+		t.Fatalf("%d operations", len(list))
+	}
+	d := newDoor(t)
+	good := aws.Credentials{AccessKeyID: testKey, SecretAccessKey: testSecret}
+	signed := func(creds aws.Credentials, service, region string, at time.Time) func(*testing.T, *http.Request) {
+		return func(t *testing.T, r *http.Request) {
+			if err := v4.NewSigner().SignHTTP(t.Context(), creds, r, hexSHA256(""), service, region, at); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	now := time.Now()
+	for _, tt := range []struct {
+		name   string
+		sign   func(*testing.T, *http.Request)
+		status int
+		code   string
+	}{
+		{"unsigned", func(*testing.T, *http.Request) {}, 403, "MissingAuthenticationTokenException"},
+		{"half a signature", func(_ *testing.T, r *http.Request) {
+			r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+testKey)
+		}, 400, "IncompleteSignatureException"},
+		{"a wrong secret", signed(aws.Credentials{AccessKeyID: testKey, SecretAccessKey: "other"}, "codeartifact", testRegion, now), 403, "InvalidSignatureException"},
+		{"an unknown key", signed(aws.Credentials{AccessKeyID: "AKIAXXXXXXXXXXXXXXXX", SecretAccessKey: testSecret}, "codeartifact", testRegion, now), 403, "InvalidSignatureException"},
+		{"the stand-in secret of unknown keys", signed(aws.Credentials{AccessKeyID: "AKIAXXXXXXXXXXXXXXXX", SecretAccessKey: strings.Repeat("0", 40)}, "codeartifact", testRegion, now), 403, "InvalidSignatureException"},
+		{"a session that ended", signed(aws.Credentials{AccessKeyID: expiredKey, SecretAccessKey: testSecret, SessionToken: expiredToken}, "codeartifact", testRegion, now), 403, "ExpiredTokenException"},
+		{"a session without its token", signed(aws.Credentials{AccessKeyID: expiredKey, SecretAccessKey: testSecret}, "codeartifact", testRegion, now), 403, "InvalidSignatureException"},
+		{"a clock that is slow", signed(good, "codeartifact", testRegion, now.Add(-6*time.Minute)), 403, "InvalidSignatureException"},
+		{"a clock that is fast", signed(good, "codeartifact", testRegion, now.Add(6*time.Minute)), 403, "InvalidSignatureException"},
+		{"another region", signed(good, "codeartifact", "eu-central-1", now), 403, "InvalidSignatureException"},
+		{"another service", signed(good, "s3", testRegion, now), 403, "InvalidSignatureException"},
+		{"changed after signing", func(t *testing.T, r *http.Request) {
+			signed(good, "codeartifact", testRegion, now)(t, r)
+			r.URL.RawQuery = "domain=other-domain"
+		}, 403, "InvalidSignatureException"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, o := range list {
+				r := d.request(t, o.method, o.path, "")
+				if o.name == "PublishPackageVersion" {
+					r.Header.Set("X-Amz-Content-Sha256", hexSHA256(""))
+				}
+				tt.sign(t, r)
+				got := exchange(t, r)
+				if got.status != tt.status || got.code() != tt.code || got.member(t, "message") == "" || got.header.Get("X-Amzn-Requestid") == "" {
+					t.Errorf("%s: got %d %s %s, want %d %s", o.name, got.status, got.code(), got.body, tt.status, tt.code)
+				}
+			}
+		})
+	}
+	if len(d.service.calls) > 0 || len(d.replays.seen) > 0 {
+		t.Errorf("reached the engine: %v", d.service.calls)
+	}
 }
 
 // TestForeignSignatures: who signed with anything else than what we serve is refused

@@ -133,7 +133,7 @@ func TestCase003_16(t *testing.T) {
 func TestWhatIsNoOperation(t *testing.T) {
 	d := newDoor(t)
 	for _, call := range []string{"GET /v1/nothing", "GET /v1/domains", "POST /v1/domain/", "POST /v1//domain", "POST /v1/%64omain",
-		"PATCH /v1/domain", "PUT /v1/domain/permissions/policy", "GET /v1/", "POST /v1/search"} {
+		"PATCH /v1/domain", "DELETE /v1/repository/permissions/policy", "GET /v1/", "POST /v1/search"} {
 		method, path, _ := strings.Cut(call, " ")
 		wantInvalid(t, d.send(t, method, path, ""), "UNKNOWN_OPERATION")
 		if r := exchange(t, d.request(t, method, path, "")); r.code() != "MissingAuthenticationTokenException" {

@@ -31,6 +31,9 @@ const (
 	testAccount = "111122223333"
 	testKey     = "AKIAIOSFODNN7EXAMPLE"
 	testSecret  = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+
+	expiredKey   = "ASIAIOSFODNN7EXAMPLE"
+	expiredToken = "a-session-token"
 )
 
 var caller = packhouse.Principal{
@@ -43,12 +46,20 @@ func sdkFormats() []packhouse.FormatID {
 	return each(types.PackageFormat("").Values(), func(f types.PackageFormat) packhouse.FormatID { return packhouse.FormatID(f) })
 }
 
-// identityDouble knows one key and seals page tokens by writing them out.
+// identityDouble knows a user's key and an expired one of a session, and seals page
+// tokens by writing them out.
 type identityDouble struct{}
 
 func (identityDouble) AccessKey(_ context.Context, id, _ string) (sigv4.Key, bool, error) {
+	if id == expiredKey {
+		gone := caller
+		gone.Expires = time.Now().Add(-time.Minute)
+		return sigv4.Key{Secret: testSecret, SessionToken: expiredToken, Active: true, Principal: gone}, true, nil
+	}
 	return sigv4.Key{Secret: testSecret, Active: true, Principal: caller}, id == testKey, nil
 }
+
+func (identityDouble) Used(string, string) {}
 
 func (identityDouble) SealPage(who packhouse.Principal, query, cursor string) string {
 	return hex.EncodeToString([]byte(who.ARN + "\n" + query + "\n" + cursor))

@@ -15,9 +15,9 @@ type answer struct {
 }
 
 var (
-	validation = answer{"ValidationException", http.StatusBadRequest}
-	failed     = answer{"InternalServerException", http.StatusInternalServerError}
-	away       = answer{"InternalServerException", http.StatusServiceUnavailable}
+	validation = answer{validationFailed, http.StatusBadRequest}
+	failed     = answer{internalServer, http.StatusInternalServerError}
+	away       = answer{internalServer, http.StatusServiceUnavailable}
 )
 
 // kinds is CodeArtifact's column of layout.md 5.8.
@@ -25,12 +25,12 @@ var kinds = map[packhouse.Kind]answer{
 	packhouse.KindInternal:        failed,
 	packhouse.KindInvalid:         validation,
 	packhouse.KindUnauthenticated: {"InvalidSignatureException", http.StatusForbidden},
-	packhouse.KindDenied:          {"AccessDeniedException", http.StatusForbidden},
-	packhouse.KindNotFound:        {"ResourceNotFoundException", http.StatusNotFound},
-	packhouse.KindConflict:        {"ConflictException", http.StatusConflict},
-	packhouse.KindQuotaExceeded:   {"ServiceQuotaExceededException", http.StatusPaymentRequired},
+	packhouse.KindDenied:          {accessDenied, http.StatusForbidden},
+	packhouse.KindNotFound:        {resourceNotFound, http.StatusNotFound},
+	packhouse.KindConflict:        {conflict, http.StatusConflict},
+	packhouse.KindQuotaExceeded:   {quotaExceeded, http.StatusPaymentRequired},
 	packhouse.KindTooLarge:        validation,
-	packhouse.KindThrottled:       {"ThrottlingException", http.StatusTooManyRequests},
+	packhouse.KindThrottled:       {throttling, http.StatusTooManyRequests},
 	packhouse.KindUnsupported:     validation,
 	packhouse.KindUpstream:        failed,
 	packhouse.KindUpstreamTimeout: failed,
@@ -47,6 +47,7 @@ var credentialErrors = map[string]answer{
 	"missing_token":        {"MissingAuthenticationTokenException", http.StatusForbidden},
 	"incomplete_signature": {"IncompleteSignatureException", http.StatusBadRequest},
 	"expired_token":        {"ExpiredTokenException", http.StatusForbidden},
+	"unrecognized_client":  {"UnrecognizedClientException", http.StatusForbidden},
 }
 
 // validationReason returns the reason member of a ValidationException.
@@ -79,8 +80,9 @@ type errorBody struct {
 	ResourceType string `json:"resourceType,omitempty"`
 }
 
-// writeError answers with err. Only here is a status chosen; the edge logs the cause.
-func writeError(w http.ResponseWriter, err error) {
+// writeError answers with err; operation is "" where none was found. Only here is a
+// status chosen; the edge logs the cause.
+func writeError(w http.ResponseWriter, operation string, err error) {
 	var e *packhouse.Error
 	if !errors.As(err, &e) {
 		e = packhouse.Internal(err)
@@ -89,6 +91,7 @@ func writeError(w http.ResponseWriter, err error) {
 	if special, ok := credentialErrors[e.Reason]; ok && e.Kind == packhouse.KindUnauthenticated {
 		ans = special
 	}
+	ans = ans.listed(operation)
 	body := errorBody{Message: e.Message}
 	switch {
 	case ans == validation:

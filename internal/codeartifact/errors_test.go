@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -76,7 +78,7 @@ func TestErrorColumn(t *testing.T) {
 		t.Run(fmt.Sprint(packhouse.KindOf(tt.err), " ", packhouse.ReasonOf(tt.err)), func(t *testing.T) {
 			d := newDoor(t)
 			d.service.fail = tt.err
-			r := d.send(t, "GET", "/v1/domain?domain=test-domain", "")
+			r := d.send(t, "POST", "/v1/repository?domain=test-domain&repository=test-repo", "") // lists every error
 			if r.status != tt.status || r.code() != tt.code || strings.TrimSpace(r.body) != tt.body || r.header.Get("Retry-After") != tt.retry {
 				t.Errorf("got %d %s %s retry %q, want %d %s %s %q", r.status, r.code(), r.body, r.header.Get("Retry-After"),
 					tt.status, tt.code, tt.body, tt.retry)
@@ -84,10 +86,53 @@ func TestErrorColumn(t *testing.T) {
 			if r.header.Get("X-Amzn-Requestid") == "" || r.header.Get("Content-Type") != "application/json" {
 				t.Errorf("headers %v", r.header)
 			}
-			if rec := d.told(); !errors.Is(rec.Err, tt.err) || rec.Op != "DescribeDomain" || rec.Principal != caller.ARN || rec.Domain != "test-domain" {
+			if rec := d.told(); !errors.Is(rec.Err, tt.err) || rec.Op != "CreateRepository" || rec.Principal != caller.ARN || rec.Domain != "test-domain" {
 				t.Errorf("the edge was told %+v", rec)
 			}
 		})
+	}
+}
+
+// TestErrorsAreListed: whatever the engine answers, an operation tells it by an error
+// that the model lists for it, so that every client has a type for it (codeartifact.md
+// 1.2). What says nothing about the request is the exception, and the domain that
+// DeleteDomain did not find (1.6).
+func TestErrorsAreListed(t *testing.T) {
+	list, shapes := readModel(t)
+	all := slices.Sorted(maps.Values(modelErrors))
+	d := newDoor(t)
+	for _, o := range list {
+		t.Run(o.name, func(t *testing.T) {
+			var missing []string
+			for _, code := range all {
+				if !slices.Contains(o.errors, code) {
+					missing = append(missing, code)
+				}
+			}
+			if !slices.Equal(unlisted[o.name], missing) {
+				t.Errorf("unlisted %v, want %v", unlisted[o.name], missing)
+			}
+			for kind := range kinds {
+				if kind == packhouse.KindUnauthenticated {
+					continue // not modelled
+				}
+				d.service.fail = &packhouse.Error{Kind: kind, Reason: "x", Message: "said why", Resource: packhouse.ResourceDomain, ResourceID: "d"}
+				r := d.sendModel(t, o, shapes, nil)
+				exception := r.status >= 500 || r.status == 429 || o.name == "DeleteDomain" && r.status == 404
+				if !slices.Contains(o.errors, r.code()) && !exception {
+					t.Errorf("%s is told as %d %s", kind, r.status, r.code())
+				}
+				if r.code() == validationFailed && (r.status != 400 || r.member(t, "reason") == "" || r.member(t, "resourceId") != "") {
+					t.Errorf("%s is told as %d %s", kind, r.status, r.body)
+				}
+			}
+			d.service.fail = nil
+		})
+	}
+	for name := range unlisted {
+		if !slices.ContainsFunc(list, func(o modelOperation) bool { return o.name == name }) {
+			t.Errorf("%s is no operation", name)
+		}
 	}
 }
 

@@ -57,6 +57,9 @@ func operations() []operation {
 		op("DescribeDomain", "GET", "/v1/domain", describeDomain),
 		change("DeleteDomain", "DELETE", "/v1/domain", deleteDomain),
 		op("ListDomains", "POST", "/v1/domains", listDomains),
+		op("GetDomainPermissionsPolicy", "GET", "/v1/domain/permissions/policy", getDomainPermissionsPolicy),
+		change("PutDomainPermissionsPolicy", "PUT", "/v1/domain/permissions/policy", putDomainPermissionsPolicy),
+		change("DeleteDomainPermissionsPolicy", "DELETE", "/v1/domain/permissions/policy", deleteDomainPermissionsPolicy),
 
 		change("CreateRepository", "POST", "/v1/repository", createRepository),
 		op("DescribeRepository", "GET", "/v1/repository", describeRepository),
@@ -66,6 +69,10 @@ func operations() []operation {
 		op("ListRepositoriesInDomain", "POST", "/v1/domain/repositories", listRepositoriesInDomain),
 		change("AssociateExternalConnection", "POST", "/v1/repository/external-connection", associateExternalConnection),
 		change("DisassociateExternalConnection", "DELETE", "/v1/repository/external-connection", disassociateExternalConnection),
+		op("GetRepositoryPermissionsPolicy", "GET", "/v1/repository/permissions/policy", getRepositoryPermissionsPolicy),
+		change("PutRepositoryPermissionsPolicy", "PUT", "/v1/repository/permissions/policy", putRepositoryPermissionsPolicy),
+		// Deleted at a path of its own (codeartifact.md 1.1, rule 5).
+		change("DeleteRepositoryPermissionsPolicy", "DELETE", "/v1/repository/permissions/policies", deleteRepositoryPermissionsPolicy),
 
 		op("GetRepositoryEndpoint", "GET", "/v1/repository/endpoint", getRepositoryEndpoint),
 		op("GetAuthorizationToken", "POST", "/v1/authorization-token", getAuthorizationToken),
@@ -74,6 +81,17 @@ func operations() []operation {
 		op("DescribePackage", "GET", "/v1/package", describePackage),
 		change("DeletePackage", "DELETE", "/v1/package", deletePackage),
 		change("PutPackageOriginConfiguration", "POST", "/v1/package", putPackageOriginConfiguration),
+
+		change("CreatePackageGroup", "POST", "/v1/package-group", createPackageGroup),
+		op("DescribePackageGroup", "GET", "/v1/package-group", describePackageGroup),
+		change("UpdatePackageGroup", "PUT", "/v1/package-group", updatePackageGroup),
+		change("DeletePackageGroup", "DELETE", "/v1/package-group", deletePackageGroup),
+		op("ListPackageGroups", "POST", "/v1/package-groups", listPackageGroups),
+		op("ListSubPackageGroups", "POST", "/v1/package-groups/sub-groups", listSubPackageGroups),
+		op("GetAssociatedPackageGroup", "GET", "/v1/get-associated-package-group", getAssociatedPackageGroup),
+		op("ListAssociatedPackages", "GET", "/v1/list-associated-packages", listAssociatedPackages),
+		op("ListAllowedRepositoriesForGroup", "GET", "/v1/package-group-allowed-repositories", listAllowedRepositoriesForGroup),
+		change("UpdatePackageGroupOriginConfiguration", "PUT", "/v1/package-group-origin-configuration", updatePackageGroupOriginConfiguration),
 
 		op("ListPackageVersions", "POST", "/v1/package/versions", listPackageVersions),
 		op("DescribePackageVersion", "GET", "/v1/package/version", describePackageVersion),

@@ -49,6 +49,7 @@ var (
 	sampleRepo     = packhouse.RepoRef{Domain: sampleDomain, Name: "test-repo"}
 	samplePackage  = packhouse.PackageRef{Repo: sampleRepo, Package: packhouse.PackageName{Format: "npm", Namespace: "acme", Name: "test-package"}}
 	sampleRevision = "Ciqe5/9yicvkJT13b5/LdLpCyE6fqA7poa9qp+FilPs="
+	samplePolicy   = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}}`
 	sampleTags     = []packhouse.ResourceTag{{Key: "team", Value: "blue"}, {Key: "empty"}}
 )
 
@@ -154,6 +155,34 @@ func (s *serviceDouble) DisassociateConnection(_ context.Context, who packhouse.
 
 func (s *serviceDouble) Endpoint(_ context.Context, who packhouse.Principal, r packhouse.RepoRef, f packhouse.FormatID, endpointType, address string) (string, error) {
 	return address + "/" + string(f) + "/", s.called("Endpoint", who, r, f, endpointType, address)
+}
+
+func (s *serviceDouble) policy(arn string) ops.ResourcePolicy {
+	return ops.ResourcePolicy{ARN: arn, Revision: "rev-2", Document: samplePolicy}
+}
+
+func (s *serviceDouble) DomainPolicy(_ context.Context, who packhouse.Principal, d packhouse.DomainRef) (ops.ResourcePolicy, error) {
+	return s.policy(packhouse.DomainARN("us-west-2", d)), s.called("DomainPolicy", who, d)
+}
+
+func (s *serviceDouble) PutDomainPolicy(_ context.Context, who packhouse.Principal, d packhouse.DomainRef, p ops.PutPolicy) (ops.ResourcePolicy, error) {
+	return s.policy(packhouse.DomainARN("us-west-2", d)), s.called("PutDomainPolicy", who, d, p)
+}
+
+func (s *serviceDouble) DeleteDomainPolicy(_ context.Context, who packhouse.Principal, d packhouse.DomainRef, revision string) (ops.ResourcePolicy, error) {
+	return s.policy(packhouse.DomainARN("us-west-2", d)), s.called("DeleteDomainPolicy", who, d, revision)
+}
+
+func (s *serviceDouble) RepositoryPolicy(_ context.Context, who packhouse.Principal, r packhouse.RepoRef) (ops.ResourcePolicy, error) {
+	return s.policy(packhouse.RepositoryARN("us-west-2", r)), s.called("RepositoryPolicy", who, r)
+}
+
+func (s *serviceDouble) PutRepositoryPolicy(_ context.Context, who packhouse.Principal, r packhouse.RepoRef, p ops.PutPolicy) (ops.ResourcePolicy, error) {
+	return s.policy(packhouse.RepositoryARN("us-west-2", r)), s.called("PutRepositoryPolicy", who, r, p)
+}
+
+func (s *serviceDouble) DeleteRepositoryPolicy(_ context.Context, who packhouse.Principal, r packhouse.RepoRef, revision string) (ops.ResourcePolicy, error) {
+	return s.policy(packhouse.RepositoryARN("us-west-2", r)), s.called("DeleteRepositoryPolicy", who, r, revision)
 }
 
 func (s *serviceDouble) RegistryToken(_ context.Context, who packhouse.Principal, d packhouse.DomainRef, seconds *int64) (string, time.Time, error) {

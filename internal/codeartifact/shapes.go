@@ -96,6 +96,11 @@ func newShapes(formats []packhouse.FormatID) shapes {
 		"ExternalConnectionName":            text(2, 100, expression(`[A-Za-z0-9][A-Za-z0-9._\-:]{1,99}`)),
 		"MaxResults":                        page,
 		"PackageFormat":                     oneOf(formats...),
+		"PackageGroupContactInfo":           text(0, 1000, optional),
+		"PackageGroupOriginRestrictionMode": oneOf(packhouse.ModeAllow, packhouse.ModeAllowSpecific, packhouse.ModeBlock, packhouse.ModeInherit),
+		"PackageGroupOriginRestrictionType": oneOf(packhouse.RestrictionTypes...),
+		"PackageGroupPattern":               text(2, 520, every(`[^\p{C}\p{IsWhitespace}]+`, func(r rune) bool { return notControl(r) && !unicode.IsSpace(r) })),
+		"PackageGroupPatternPrefix":         text(0, 520, optional),
 		"PackageName":                       text(1, 255, name),
 		"PackageNamespace":                  text(1, 255, name),
 		"PackageVersion":                    text(1, 255, name),
@@ -105,8 +110,11 @@ func newShapes(formats []packhouse.FormatID) shapes {
 		"PackageVersionStatus": oneOf(packhouse.Published, packhouse.Unfinished, packhouse.Unlisted,
 			packhouse.Archived, packhouse.Disposed, packhouse.Deleted),
 		"PaginationToken": text(1, 2000, solid),
+		"PolicyDocument":  text(1, 7168, every(`[\P{C}\s]+`, func(r rune) bool { return notControl(r) || space(r) })),
+		"PolicyRevision":  text(1, 100, solid),
 		"RepositoryName":  text(2, 100, expression(`[A-Za-z0-9][A-Za-z0-9._\-]{1,99}`)),
 		"SHA256":          text(64, 64, every(`[0-9a-f]+`, lowerHex)),
+		"String":          text(0, 0, nil),
 		"TagKey":          text(1, 128, printable),
 		"TagValue":        text(0, 256, optional),
 	}
@@ -114,6 +122,8 @@ func newShapes(formats []packhouse.FormatID) shapes {
 	s["PackageVersionRevisionMap"] = &shape{kind: kindMap, key: s["PackageVersion"], item: s["PackageVersionRevision"]}
 	s["TagKeyList"] = &shape{kind: kindList, max: 200, item: s["TagKey"]}
 	s["TagList"] = &shape{kind: kindList, max: 200} // items are structures: their Go type says what is in them
+	s["OriginRestrictions"] = &shape{kind: kindMap, key: s["PackageGroupOriginRestrictionType"], item: s["PackageGroupOriginRestrictionMode"]}
+	s["PackageGroupAllowedRepositoryList"] = &shape{kind: kindList}
 	s["UpstreamRepositoryList"] = &shape{kind: kindList}
 	return s
 }

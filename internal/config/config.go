@@ -32,9 +32,14 @@ type Config struct {
 	Memory             Memory              `key:"memory"`
 	Disk               Disk                `key:"disk"`
 	Limits             Limits              `key:"limits"`
+	Quotas             Quotas              `key:"quotas"`
+	Rates              Rates               `key:"rates"`
+	Webhooks           Webhooks            `key:"webhooks"`
 	Upstreams          Upstreams           `key:"upstreams"`
 	Auth               Auth                `key:"auth"`
 	Signing            Signing             `key:"signing"`
+	MCP                MCP                 `key:"mcp"`
+	Audit              Audit               `key:"audit"`
 
 	// Connections are the external connections that somebody wrote down, by name.
 	Connections []Connection `key:"-"`
@@ -115,9 +120,21 @@ type Signing struct {
 	NPM string `key:"npm" default:"on" check:"oneof:on,off" allowed:"on or off" help:"Sign npm versions that are published here with the domain's key, for npm audit signatures."`
 }
 
+// Audit is what the audit log holds beside calls of the APIs and writes.
+type Audit struct {
+	Reads string `key:"reads" default:"refused" check:"oneof:refused,all" allowed:"refused or all" help:"Which reads of package managers the audit log records. all costs a row for every request."`
+}
+
+// MCP is what assistants may do over HTTP.
+type MCP struct {
+	Write string `key:"write" default:"off" check:"oneof:on,off" allowed:"on or off" help:"Offer assistants at /mcp the operations that change something, too. Policies decide in either case."`
+}
+
 // Auth is signing in (reliability.md S8).
 type Auth struct {
 	LoginTokenLife time.Duration `key:"login_token_life" default:"720h" check:"min:1m" allowed:"at least 1m" help:"How long a token is good that somebody gets by signing in with a password."`
+	// IssuerHosts are those of OpenID Connect issuers.
+	IssuerHosts []string `key:"issuer_hosts" allowed:"host or host:port, separated by commas" help:"Hosts that OpenID Connect issuers may be on besides public ones behind https on port 443: with a private or loopback address, another port or plain http. Without a port the scheme's own counts."`
 }
 
 // Connection is an external connection as the operator wrote it.

@@ -171,7 +171,7 @@ func environ(list []string) map[string]string {
 }
 
 // ours are variables of the commands that talk to a server.
-var ours = []string{"PACKHOUSE_CONFIG", "PACKHOUSE_URL", "PACKHOUSE_TOKEN"}
+var ours = []string{"PACKHOUSE_CONFIG", "PACKHOUSE_URL", "PACKHOUSE_TOKEN", "PACKHOUSE_HOOK_SECRET"}
 
 // strangers tells of variables that look like settings and are none. They are no
 // errors: container platforms inject variables named after a service.

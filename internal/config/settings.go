@@ -85,6 +85,13 @@ func (s *Setting) set(c *Config, text string) error {
 			return fmt.Errorf("%q is no duration", text)
 		}
 		*p = d
+	case *[]string:
+		*p = nil
+		for item := range strings.SplitSeq(text, ",") {
+			if item = strings.TrimSpace(item); item != "" {
+				*p = append(*p, item)
+			}
+		}
 	case *[]netip.Prefix:
 		*p = nil
 		for item := range strings.SplitSeq(text, ",") {

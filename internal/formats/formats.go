@@ -43,6 +43,19 @@ func ServiceConnections() map[string]packhouse.FormatID {
 	return all
 }
 
+// Namespaces returns the namespace rules of the service's formats that have no room yet;
+// a room's own Spec has the others (codeartifact.md 1.6). The map is the caller's.
+func Namespaces() map[packhouse.FormatID]format.NamespaceRule {
+	return map[packhouse.FormatID]format.NamespaceRule{
+		"pypi":  format.NamespaceForbidden,
+		"maven": format.NamespaceRequired,
+		"nuget": format.NamespaceForbidden,
+		"ruby":  format.NamespaceForbidden,
+		"swift": format.NamespaceRequired,
+		"cargo": format.NamespaceForbidden,
+	}
+}
+
 // ServiceIDs returns the formats of the service whose API this server speaks, in the
 // order of its model, whether or not they have a room yet: endpoints are answered for
 // all of them (addresses.md 3). The slice is the caller's.

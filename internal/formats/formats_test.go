@@ -36,4 +36,16 @@ func TestServiceFormats(t *testing.T) {
 	if len(ids) != 8 || len(slices.Compact(slices.Sorted(slices.Values(ids)))) != 8 {
 		t.Errorf("service formats = %v, want eight different ones", ids)
 	}
+	rules := formats.Namespaces()
+	for _, f := range formats.All() {
+		if _, ok := rules[f.Spec().ID]; ok {
+			t.Errorf("the namespace rule of %s stands twice: its room has it", f.Spec().ID)
+		}
+		rules[f.Spec().ID] = f.Spec().Namespace
+	}
+	for _, id := range ids {
+		if _, ok := rules[id]; !ok {
+			t.Errorf("format %s has no namespace rule", id)
+		}
+	}
 }

@@ -1,12 +1,17 @@
 package httpx
 
-import "context"
+import (
+	"context"
+
+	"github.com/packhouse/packhouse"
+)
 
 // Record is what a request's door tells the edge for the access log and the metrics.
 // The edge puts one into each request's context; one goroutine at a time uses it.
 type Record struct {
 	RequestID string
 	Client    string // address of the client, past proxies that are trusted; "" if unknown
+	Secure    bool   // the client came over TLS, as far as proxies that are trusted tell
 	Door      string // "registry", "codeartifact"; "" when no door took the request
 	Op        string // name of the operation or route; never text from the request
 	Principal string // ARN
@@ -14,6 +19,13 @@ type Record struct {
 	Repo      string
 	Format    string
 	Err       error // what the answer was made of; nil for success
+
+	// What the engine decided about, for the audit log.
+	Action        packhouse.Action // of the first decision, the one about the request itself
+	Resource      string           // ARN; "*" for account-level actions
+	Version       string           // of the package that Resource names, where the door knows it
+	Administrator packhouse.AccountID
+	Decision      string // why the last decision was made as it was
 }
 
 type recordKey struct{}
@@ -34,6 +46,12 @@ func RecordOf(ctx context.Context) *Record {
 		return rec
 	}
 	return &Record{}
+}
+
+// RecordIn returns the request's record, and false outside of a server.
+func RecordIn(ctx context.Context) (*Record, bool) {
+	rec, ok := ctx.Value(recordKey{}).(*Record)
+	return rec, ok
 }
 
 // WithRequestID stores a request id; RequestID returns it.

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -26,6 +25,8 @@ type NewUser struct {
 	// Policies are names of managed policies; Document is an inline document, "" for none.
 	Policies []string
 	Document string
+	// KeyID and Secret are the access key, where it must be a certain one; "" makes one.
+	KeyID, Secret string
 }
 
 // Credentials are a fresh access key. The secret is shown once.
@@ -78,10 +79,12 @@ func randomBytes(n int) []byte {
 	return b
 }
 
+func nameCharacter(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("+=,.@_-", c) >= 0
+}
+
 func validName(what, name string) error {
-	if len(name) <= maxName && isOf(name, func(c byte) bool {
-		return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("+=,.@_-", c) >= 0
-	}) {
+	if len(name) <= maxName && isOf(name, nameCharacter) {
 		return nil
 	}
 	return packhouse.Invalidf("invalid_name", "The %s name %.80q is not valid: 1 to %d characters of A-Z a-z 0-9 + = , . @ _ -", what, name, maxName)
@@ -90,26 +93,30 @@ func validName(what, name string) error {
 // CreateUser makes a user with an access key and the policies, in one transaction, and
 // records the changes in by's name; the zero principal stands for the server itself.
 // Whether by may do so is not asked here: only the operator's own command line, which has
-// the data directory in its hands, may call it. Whoever makes it an action of the server
-// must see to it that nobody gives away more than they hold (reliability.md S14). Errors: Conflict "user_exists"; Invalid for
-// names, accounts, policy names and documents.
+// the data directory in its hands, may call it. Errors: Conflict "user_exists"; Invalid
+// for names, accounts, policy names and documents.
 func CreateUser(ctx context.Context, db *catalog.DB, by packhouse.Principal, u NewUser) (Credentials, error) {
 	if err := validName("user", u.Name); err != nil {
 		return Credentials{}, err
 	}
-	policies, err := u.policies()
-	if err != nil {
-		return Credentials{}, err
+	for _, name := range u.Policies {
+		if _, ok := authz.Managed(name); !ok {
+			return Credentials{}, packhouse.Invalidf("unknown_policy", "There is no managed policy %.80q; there are %s.", name, strings.Join(authz.ManagedNames(), ", "))
+		}
 	}
-	user := catalog.PrincipalRow{
-		Account: u.Account, Kind: packhouse.KindUser, Name: u.Name,
-		ARN: packhouse.UserARN(u.Account, u.Name), Created: time.Now().UTC(),
+	if u.Document != "" {
+		if _, err := authz.ParseIdentity(inlineName, []byte(u.Document)); err != nil {
+			return Credentials{}, err
+		}
 	}
-	made := Credentials{
-		KeyID:  keyPrefix + keyAlphabet.EncodeToString(randomBytes(10)),
-		Secret: base64.StdEncoding.EncodeToString(randomBytes(secretBytes)),
+	ref := packhouse.IdentityRef{Account: u.Account, Kind: packhouse.KindUser, Name: u.Name}
+	user := catalog.PrincipalRow{Account: u.Account, Kind: packhouse.KindUser, Name: u.Name, ARN: ref.ARN(), Created: time.Now().UTC()}
+	made := newCredentials()
+	if u.KeyID != "" {
+		made.KeyID, made.Secret = u.KeyID, u.Secret
 	}
-	err = db.Update(ctx, func(tx *catalog.Tx) error {
+	d := Directory{Catalog: db, Note: packhouse.Change{Principal: by.ARN}}
+	err := d.update(ctx, func(tx *catalog.Tx) error {
 		accounts, err := tx.Accounts(ctx)
 		if err != nil {
 			return fmt.Errorf("list accounts: %w", err)
@@ -117,37 +124,39 @@ func CreateUser(ctx context.Context, db *catalog.DB, by packhouse.Principal, u N
 		if !slices.Contains(accounts, u.Account) {
 			return packhouse.Invalidf("unknown_account", "There is no account %.20q.", u.Account)
 		}
-		id, err := tx.InsertPrincipal(ctx, user)
-		if errors.Is(err, catalog.ErrExists) {
+		row := user
+		if row.ID, err = tx.InsertPrincipal(ctx, row); errors.Is(err, catalog.ErrExists) {
 			return packhouse.Conflictf("user_exists", "", u.Name, "There is a user %s already.", u.Name)
 		}
 		if err != nil {
 			return fmt.Errorf("insert principal: %w", err)
 		}
-		row := user
-		row.ID = id
 		made.Principal = principal(row)
 		if err := tx.InsertAccessKey(ctx, catalog.AccessKeyRow{
 			ID: made.KeyID, Principal: row, Secret: made.Secret, Active: true, Created: user.Created,
 		}); err != nil {
 			return fmt.Errorf("insert access key: %w", err)
 		}
-		for _, p := range policies {
-			policyID, err := tx.PutPolicy(ctx, p)
-			if err != nil {
-				return fmt.Errorf("put policy %s: %w", p.Name, err)
+		for _, name := range u.Policies {
+			if err := attach(ctx, tx, row, PolicyRef{shippedAccount, name}); err != nil {
+				return err
 			}
-			if err := tx.AttachPolicy(ctx, policyID, id); err != nil {
-				return fmt.Errorf("attach policy %s: %w", p.Name, err)
-			}
-			if err := record(ctx, tx, by, packhouse.ChangePolicyChanged, "attach "+p.Name+" to "+user.ARN); err != nil {
+			if err := d.note(ctx, tx, packhouse.ChangePolicyChanged, "attach %s to %s", name, user.ARN); err != nil {
 				return err
 			}
 		}
-		if err := record(ctx, tx, by, packhouse.ChangePrincipalCreated, "user "+user.ARN); err != nil {
+		if u.Document != "" {
+			if err := putInline(ctx, tx, row, catalog.InlinePolicyRow{Name: inlineName, Document: u.Document}); err != nil {
+				return err
+			}
+			if err := d.note(ctx, tx, packhouse.ChangePolicyChanged, "inline policy %s of %s", inlineName, user.ARN); err != nil {
+				return err
+			}
+		}
+		if err := d.note(ctx, tx, packhouse.ChangePrincipalCreated, "user %s", user.ARN); err != nil {
 			return err
 		}
-		return record(ctx, tx, by, packhouse.ChangeKeyChanged, "access key "+made.KeyID+" of "+user.ARN+" created")
+		return d.note(ctx, tx, packhouse.ChangeKeyChanged, "access key %s of %s created", made.KeyID, user.ARN)
 	})
 	if err != nil {
 		return Credentials{}, err
@@ -155,26 +164,8 @@ func CreateUser(ctx context.Context, db *catalog.DB, by packhouse.Principal, u N
 	return made, nil
 }
 
-// policies returns the rows of the user's policies, checked.
-func (u NewUser) policies() ([]catalog.PolicyRow, error) {
-	var rows []catalog.PolicyRow
-	for _, name := range u.Policies {
-		document, ok := authz.Managed(name)
-		if !ok {
-			return nil, packhouse.Invalidf("unknown_policy", "There is no managed policy %.80q; there are %s and %s.", name, authz.AdminAccess, authz.ReadOnlyAccess)
-		}
-		rows = append(rows, catalog.PolicyRow{Account: u.Account, Name: name, Document: document})
-	}
-	if u.Document == "" {
-		return rows, nil
-	}
-	// The slash keeps the names of inline policies apart from all others.
-	name := "user/" + u.Name
-	if _, err := authz.ParseIdentity(name, []byte(u.Document)); err != nil {
-		return nil, err
-	}
-	return append(rows, catalog.PolicyRow{Account: u.Account, Name: name, Document: u.Document}), nil
-}
+// inlineName is the name of the document that a user is made with.
+const inlineName = "inline"
 
 // record writes an account-level change to the ledger.
 func record(ctx context.Context, tx *catalog.Tx, by packhouse.Principal, kind packhouse.ChangeKind, detail string) error {

@@ -30,8 +30,8 @@ const (
 )
 
 // IssueRegistryToken makes a sealed token for one domain (codeartifact.md 3.10): only
-// A-Z a-z 0-9 - _ . and well below 4 kB. It is bound to the principal, inherits the
-// limits of the credential that asks (S14), and ends at expires, cut to whole seconds.
+// A-Z a-z 0-9 - _ . and well below 4 kB. It is bound to the principal and its session,
+// inherits the limits of the credential that asks (S14), and ends at expires, cut to whole seconds.
 // Errors: Denied for an anonymous or disabled principal and for a credential of another
 // domain; Invalid "invalid_duration" if expires is past or more than MaxRegistryToken
 // ahead; Unavailable.
@@ -73,6 +73,7 @@ func (s *Service) IssueRegistryToken(ctx context.Context, who packhouse.Principa
 	if who.Scope.ReadOnly {
 		t.SetString(claimReadOnly, "1")
 	}
+	setSession(&t, who.Session)
 	return t.V4Encrypt(s.key, []byte(boundRegistry)), nil
 }
 
@@ -82,6 +83,7 @@ type registryClaims struct {
 	domain                                  packhouse.DomainRef
 	expires                                 time.Time
 	readOnly                                bool
+	session                                 *packhouse.Session
 	id                                      string // for the list of revocations
 }
 
@@ -112,7 +114,9 @@ func readRegistryClaims(t *paseto.Token) (c registryClaims, ok bool) {
 	c.id = id
 	readOnly, roErr := t.GetString(claimReadOnly) // absent for unlimited ones
 	c.readOnly = roErr == nil && readOnly == "1"
-	return c, ok && err == nil && idErr == nil
+	session, sessionErr := readSession(t)
+	c.session = session
+	return c, ok && err == nil && idErr == nil && sessionErr == nil
 }
 
 // openRegistryToken verifies a sealed token against the epochs as they are now.
@@ -128,27 +132,35 @@ func (s *Service) openRegistryToken(ctx context.Context, token string) (tokenEnt
 	if s.clock() >= c.expires.UnixNano() {
 		return tokenEntry{}, expiredToken()
 	}
-	var row catalog.PrincipalRow
+	row, ok, err := s.holderOf(ctx, c.id, c.principal, c.principalEpoch, c.installation)
+	if err != nil {
+		return tokenEntry{}, err
+	}
+	if !ok {
+		return tokenEntry{}, invalidToken()
+	}
+	who := sessionOf(row, c.session)
+	who.Scope = packhouse.Scope{Domain: c.domain, ReadOnly: c.readOnly}
+	who.Expires = c.expires.UTC()
+	return tokenEntry{who: who, expires: c.expires.UnixNano()}, nil
+}
+
+// holderOf returns the principal that a sealed token was made for; ok is false when the
+// token was revoked: by its id, or with its principal's or the installation's epoch, as
+// they were when it was made.
+func (s *Service) holderOf(ctx context.Context, id string, principal, epoch, installationEpoch int64) (row catalog.PrincipalRow, ok bool, err error) {
 	var installation catalog.Installation
 	revoked := false
 	found, err := s.view(ctx, func(tx *catalog.Tx) (err error) {
 		if installation, err = tx.Installation(ctx); err != nil {
 			return err
 		}
-		if revoked, err = tx.Revoked(ctx, c.id); err != nil {
+		if revoked, err = tx.Revoked(ctx, id); err != nil {
 			return err
 		}
-		row, err = tx.Principal(ctx, c.principal)
+		row, err = tx.Principal(ctx, principal)
 		return err
 	})
-	switch {
-	case err != nil:
-		return tokenEntry{}, err
-	case !found, revoked, row.Disabled, row.Epoch != c.principalEpoch, installation.TokenEpoch != c.installation:
-		return tokenEntry{}, invalidToken()
-	}
-	who := principal(row)
-	who.Scope = packhouse.Scope{Domain: c.domain, ReadOnly: c.readOnly}
-	who.Expires = c.expires.UTC()
-	return tokenEntry{who: who, expires: c.expires.UnixNano()}, nil
+	ok = err == nil && found && !revoked && !row.Disabled && row.Epoch == epoch && installation.TokenEpoch == installationEpoch
+	return row, ok, err
 }

@@ -57,9 +57,13 @@ type Service struct {
 	looks      singleflight.Group
 	clockSeen  atomic.Int64 // newest wall clock seen, in nanoseconds (R25)
 
-	tokens   *otter.Cache[tokenSum, tokenEntry]
-	keys     *otter.Cache[string, keyEntry]
-	policies *otter.Cache[int64, policyEntry]
+	// Of pointers, because the compiler makes the cache's code once for all of them.
+	tokens   *otter.Cache[tokenSum, *tokenEntry]
+	keys     *otter.Cache[string, *keyEntry]
+	sessions *otter.Cache[tokenSum, *keyEntry]
+	policies *otter.Cache[int64, *policyEntry]  // by principal, for those without a session
+	narrowed *otter.Cache[holder, *policyEntry] // by session
+	used     *uses
 
 	hasher   *hasher
 	failures *failures
@@ -95,9 +99,12 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	s := &Service{
 		db: o.Catalog, key: key, log: o.Log, now: o.Now,
 		uptime:   func() time.Duration { return time.Since(started) },
-		tokens:   otter.Must(&otter.Options[tokenSum, tokenEntry]{MaximumSize: cacheEntries}),
-		keys:     otter.Must(&otter.Options[string, keyEntry]{MaximumSize: cacheEntries}),
-		policies: otter.Must(&otter.Options[int64, policyEntry]{MaximumSize: cacheEntries}),
+		tokens:   otter.Must(&otter.Options[tokenSum, *tokenEntry]{MaximumSize: cacheEntries}),
+		keys:     otter.Must(&otter.Options[string, *keyEntry]{MaximumSize: cacheEntries}),
+		sessions: otter.Must(&otter.Options[tokenSum, *keyEntry]{MaximumSize: cacheEntries}),
+		policies: otter.Must(&otter.Options[int64, *policyEntry]{MaximumSize: cacheEntries}),
+		narrowed: otter.Must(&otter.Options[holder, *policyEntry]{MaximumSize: cacheEntries}),
+		used:     &uses{last: map[string]use{}},
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -122,12 +129,18 @@ func New(ctx context.Context, o Options) (*Service, error) {
 func (s *Service) Run(ctx context.Context) {
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
+	defer s.noteUses(context.WithoutCancel(ctx))
 	failing := false
+	noted := s.uptime()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		}
+		if s.uptime()-noted > noteUsesEvery {
+			noted = s.uptime()
+			s.noteUses(ctx)
 		}
 		err := s.look(ctx)
 		if ctx.Err() != nil {

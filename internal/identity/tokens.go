@@ -39,10 +39,12 @@ func (s *Service) Token(ctx context.Context, token string) (packhouse.Principal,
 	sum := sha256.Sum256([]byte(token))
 	entry, ok := s.tokens.GetIfPresent(sum)
 	if !ok || entry.generation != generation {
-		if entry, err = s.verify(ctx, token, sum); err != nil {
+		verified, err := s.verify(ctx, token, sum)
+		if err != nil {
 			return packhouse.Principal{}, err
 		}
-		entry.generation = generation
+		verified.generation = generation
+		entry = &verified
 		s.tokens.Set(sum, entry)
 	}
 	if entry.expires != 0 && s.clock() >= entry.expires {

@@ -3,6 +3,7 @@ package ops
 import (
 	"cmp"
 	"context"
+	"log/slog"
 	"slices"
 
 	"github.com/packhouse/packhouse"
@@ -111,6 +112,9 @@ func (s *Service) withHashes(ctx context.Context, domain catalog.DomainRow, row 
 		return a, storeError("hash asset", err)
 	}
 	a.Hashes = h
-	err = s.catalog.Update(ctx, func(tx *catalog.Tx) error { return tx.FillHashes(ctx, row.Blob.ID, h) })
-	return a, storeError("keep hashes", err)
+	if err := s.catalog.Update(ctx, func(tx *catalog.Tx) error { return tx.FillHashes(ctx, row.Blob.ID, h) }); err != nil {
+		// They are right all the same, also while nothing may be written (reliability.md R24).
+		s.log.LogAttrs(ctx, slog.LevelWarn, "hashes not kept", slog.String("digest", row.Blob.Digest.Hex()), slog.Any("error", err))
+	}
+	return a, nil
 }

@@ -200,6 +200,10 @@ func (b *Batch) judgeChange(a asked, row catalog.VersionRow, found bool, expecte
 // order of their keys, so that two calls never wait for each other.
 func (s *Service) applyChanges(ctx context.Context, tx *catalog.Tx, who packhouse.Principal, repo catalog.RepositoryRow, record packhouse.Package, rows map[string]catalog.VersionRow, c versionChanger) error {
 	var changes []packhouse.Change
+	counts, err := c.losses(ctx, tx, rows)
+	if err != nil {
+		return err
+	}
 	for _, key := range slices.Sorted(maps.Keys(rows)) {
 		row := rows[key]
 		if row.Status == c.target {
@@ -209,13 +213,21 @@ func (s *Service) applyChanges(ctx context.Context, tx *catalog.Tx, who packhous
 			return err
 		}
 		change := s.versionChange(ctx, who, c.kind, repo, record.Ref.Package, row)
-		change.StatusAfter = c.target
+		change.StatusAfter, change.AssetsRemoved = c.target, counts[row.ID]
 		if c.target == packhouse.Deleted {
 			change.RevisionAfter = ""
 		}
 		changes = append(changes, change)
 	}
 	return s.recordAll(ctx, tx, record.ID, changes)
+}
+
+// losses returns how many assets each version loses by the change, by version id.
+func (c *versionChanger) losses(ctx context.Context, tx *catalog.Tx, rows map[string]catalog.VersionRow) (map[int64]int, error) {
+	if c.target != packhouse.Disposed && c.target != packhouse.Deleted {
+		return nil, nil
+	}
+	return assetCounts(ctx, tx, slices.Collect(maps.Values(rows)))
 }
 
 // sameKeys reports whether the keys of m are exactly the values of list.

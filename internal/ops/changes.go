@@ -45,11 +45,37 @@ func (s *Service) recordAll(ctx context.Context, tx *catalog.Tx, packageID int64
 	if err != nil {
 		return err
 	}
-	for _, c := range changes {
-		c.Sequence = seq
-		if err := tx.Record(ctx, c); err != nil {
-			return err
+	for i := range changes {
+		changes[i].Sequence = seq
+	}
+	return tx.Record(ctx, changes...)
+}
+
+// assetCounts returns how many assets versions hold, by version id, not counting those
+// that lists do not show. A Disposed version holds none.
+func assetCounts(ctx context.Context, tx *catalog.Tx, rows []catalog.VersionRow) (map[int64]int, error) {
+	ids := make([]int64, 0, len(rows))
+	for _, v := range rows {
+		if v.Status != packhouse.Disposed {
+			ids = append(ids, v.RevisionID)
 		}
 	}
-	return nil
+	names, err := tx.AssetNames(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	counts := make(map[int64]int, len(ids))
+	for _, v := range rows {
+		if v.Status != packhouse.Disposed {
+			counts[v.ID] = len(names[v.RevisionID])
+		}
+	}
+	return counts, nil
+}
+
+// deletion is the change of a version that is deleted with its assets.
+func (s *Service) deletion(ctx context.Context, who packhouse.Principal, repo catalog.RepositoryRow, n packhouse.PackageName, v catalog.VersionRow, assets int) packhouse.Change {
+	c := s.versionChange(ctx, who, packhouse.ChangeVersionDeleted, repo, n, v)
+	c.RevisionAfter, c.StatusAfter, c.AssetsRemoved = "", packhouse.Deleted, assets
+	return c
 }

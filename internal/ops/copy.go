@@ -176,6 +176,10 @@ func (s *Service) writeCopies(ctx context.Context, tx *catalog.Tx, c *copying, c
 		made.Package = c.Package
 		changes = append(changes, made)
 	}
+	names, err := s.copiedAssets(ctx, tx, c, copied)
+	if err != nil {
+		return err
+	}
 	ids := make(map[string]int64, len(copied))
 	for _, key := range slices.Sorted(maps.Keys(copied)) {
 		id, change, err := s.writeCopy(ctx, tx, c, key, copied[key])
@@ -183,6 +187,12 @@ func (s *Service) writeCopies(ctx context.Context, tx *catalog.Tx, c *copying, c
 			return err
 		}
 		ids[key] = id
+		change.MetadataUpdated = true
+		var before map[string]int64
+		if held, exists := c.held[key]; exists && held.Status != packhouse.Disposed {
+			before = names[held.RevisionID]
+		}
+		change.AssetsAdded, change.AssetsRemoved, change.AssetsUpdated = compareAssets(before, names[copied[key].RevisionID])
 		changes = append(changes, change)
 	}
 	tagged, err := s.copyTags(ctx, tx, c, copied, ids)
@@ -190,6 +200,37 @@ func (s *Service) writeCopies(ctx context.Context, tx *catalog.Tx, c *copying, c
 		return err
 	}
 	return s.recordAll(ctx, tx, c.record.ID, append(changes, tagged...))
+}
+
+// copiedAssets returns the assets of all versions that are copied and of those that they
+// replace, by revision and name.
+func (s *Service) copiedAssets(ctx context.Context, tx *catalog.Tx, c *copying, copied map[string]catalog.VersionRow) (map[int64]map[string]int64, error) {
+	var ids []int64
+	for key, from := range copied {
+		ids = append(ids, from.RevisionID)
+		if held, exists := c.held[key]; exists {
+			ids = append(ids, held.RevisionID)
+		}
+	}
+	return tx.AssetNames(ctx, ids)
+}
+
+// compareAssets counts what distinguishes two sets of assets, given as blobs by name.
+func compareAssets(before, after map[string]int64) (added, removed, updated int) {
+	for name, blob := range after {
+		switch was, there := before[name]; {
+		case !there:
+			added++
+		case was != blob:
+			updated++
+		}
+	}
+	for name := range before {
+		if _, there := after[name]; !there {
+			removed++
+		}
+	}
+	return added, removed, updated
 }
 
 // writeCopy makes or moves one version's pointer in the destination.

@@ -13,9 +13,10 @@ import (
 // whatever its other arguments are, and it writes nothing (reliability.md S12, S16).
 func TestEveryMethodDeniesByDefault(t *testing.T) {
 	e := newEnv(t)
+	e.domain("main")
 	e.recorded()
 	// One question beforehand, so that reading the policies is not counted below.
-	_, err := e.s.Domain(e.ctx, e.nobody, packhouse.DomainRef{Owner: ours, Name: "absent"})
+	_, err := e.s.Domain(e.ctx, e.nobody, packhouse.DomainRef{Owner: ours, Name: "main"})
 	e.wantError(err, packhouse.KindDenied, "")
 	before := e.db.Statements()
 
@@ -73,24 +74,64 @@ func argument(t reflect.Type, who packhouse.Principal) reflect.Value {
 		return reflect.ValueOf(who)
 	}
 	v := reflect.New(t).Elem()
-	fillOwner(v)
+	fillDomain(v)
 	return v
 }
 
-// fillOwner names our own account as the owner of every domain in v, so that what is
-// denied is not denied for being somebody else's.
-func fillOwner(v reflect.Value) {
+// fillDomain names a domain of our own account wherever v has one, so that what is denied
+// is not denied for being somebody else's. It reports whether there was any.
+func fillDomain(v reflect.Value) (found bool) {
 	if v.Kind() != reflect.Struct {
-		return
+		return false
 	}
 	if v.Type() == reflect.TypeFor[packhouse.DomainRef]() {
-		v.Set(reflect.ValueOf(packhouse.DomainRef{Owner: ours, Name: "absent"}))
-		return
+		v.Set(reflect.ValueOf(packhouse.DomainRef{Owner: ours, Name: "main"}))
+		return true
 	}
 	for i := range v.NumField() {
 		if v.Field(i).CanSet() {
-			fillOwner(v.Field(i))
+			found = fillDomain(v.Field(i)) || found
 		}
+	}
+	return found
+}
+
+// A deny of the domain's policy reaches every method that is about something in the
+// domain, whatever identity policies allow; only the policy itself can always be
+// replaced (codeartifact.md 3.12, rules 3 to 5).
+func TestEveryMethodHeedsTheDomainsPolicy(t *testing.T) {
+	e := newEnv(t)
+	d := e.domain("main")
+	_, err := e.s.PutDomainPolicy(e.ctx, e.admin, d, PutPolicy{Document: policyFor("Deny", `"*"`, "*")})
+	e.must(err)
+	e.recorded()
+	principal := reflect.TypeFor[packhouse.Principal]()
+	service := reflect.ValueOf(e.s)
+	tested := 0
+	for i := range service.NumMethod() {
+		method := service.Type().Method(i)
+		args, takesPrincipal, inDomain := []reflect.Value{service}, false, false
+		for p := 1; p < method.Type.NumIn(); p++ {
+			at := method.Type.In(p)
+			args = append(args, argument(at, e.admin))
+			takesPrincipal = takesPrincipal || at == principal
+			inDomain = inDomain || at != principal && fillDomain(reflect.New(at).Elem())
+		}
+		// A webhook is its account's, whatever domain it listens to.
+		if !takesPrincipal || !inDomain || method.Name == "PutDomainPolicy" || method.Name == "CreateWebhook" {
+			continue
+		}
+		tested++
+		results := method.Func.Call(args)
+		if err, _ := results[len(results)-1].Interface().(error); packhouse.KindOf(err) != packhouse.KindDenied || packhouse.ReasonOf(err) != reasonDenied {
+			t.Errorf("%s: error %v, want Denied by the domain's policy", method.Name, err)
+		}
+	}
+	if tested < 30 {
+		t.Errorf("only %d methods are about a domain: the search for them is wrong", tested)
+	}
+	if c := e.recorded(); len(c) > 0 {
+		t.Errorf("denied calls recorded changes: %v", c)
 	}
 }
 

@@ -3,7 +3,6 @@ package ops
 import (
 	"context"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/packhouse/packhouse"
@@ -33,7 +32,7 @@ func (s *Service) Endpoint(ctx context.Context, who packhouse.Principal, r packh
 	default:
 		return "", packhouse.Invalidf("endpoint_type", "endpoint type %q is not allowed: it is ipv4 or dualstack", endpointType)
 	}
-	if !s.knownFormat(f) {
+	if _, ok := s.namespaceRule(f); !ok {
 		return "", unknownFormat(f)
 	}
 	if _, _, err := s.repository(ctx, r); err != nil {
@@ -64,10 +63,4 @@ func (s *Service) hostEndpoint(label, path, address, endpointType string) (strin
 		host += ":" + port
 	}
 	return u.Scheme + "://" + host + "/" + path, nil
-}
-
-// knownFormat reports whether a format exists, with or without a room.
-func (s *Service) knownFormat(f packhouse.FormatID) bool {
-	_, room := s.formats[f]
-	return room || slices.Contains(s.knownFormats, f)
 }

@@ -31,6 +31,7 @@ const (
 	assetsFormat packhouse.FormatID = "assets"   // assets by PublishAsset, needs a namespace
 	plainFormat  packhouse.FormatID = "plain"    // no namespace, late assets always
 	futureFormat packhouse.FormatID = "roomless" // known, without a room
+	strictFormat packhouse.FormatID = "strict"   // the same, with a rule about namespaces
 )
 
 // testRoom is a format with as few rules as it takes: versions are what stands before
@@ -127,7 +128,8 @@ func newEnv(t testing.TB, adjust ...func(*Options)) *env {
 		KeyARN: func(a packhouse.AccountID, keyID string) string {
 			return "arn:aws:kms:" + testRegion + ":" + string(a) + ":key/" + keyID
 		},
-		KnownFormats: []packhouse.FormatID{tagFormat, assetsFormat, plainFormat, futureFormat},
+		KnownFormats: []packhouse.FormatID{tagFormat, assetsFormat, plainFormat, futureFormat, strictFormat},
+		Namespaces:   map[packhouse.FormatID]format.NamespaceRule{strictFormat: format.NamespaceRequired},
 		Connections: map[string]fetch.Connection{
 			"public:first":  {Name: "public:first", Format: tagFormat},
 			"public:second": {Name: "public:second", Format: futureFormat},
@@ -137,7 +139,7 @@ func newEnv(t testing.TB, adjust ...func(*Options)) *env {
 	for _, f := range adjust {
 		f(&o)
 	}
-	o.Resolver = resolve.New(resolve.Options{Catalog: db, Vault: v, Clock: clock, Formats: o.Formats, Now: now, Fetch: fetch.New(fetch.Options{})})
+	o.Resolver = resolve.New(resolve.Options{Catalog: db, Vault: v, Clock: clock, Formats: o.Formats, Connections: o.Connections, Now: now, Fetch: fetch.New(fetch.Options{})})
 	t.Cleanup(func() { e.must(o.Resolver.Close(context.Background())) })
 	e.s = New(o)
 	e.admin = e.user(ours, "admin", allowAll)

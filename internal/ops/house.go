@@ -141,13 +141,17 @@ func (s *Service) amendLocked(ctx context.Context, tx *catalog.Tx, who packhouse
 	if err != nil {
 		return err
 	}
+	counts, err := assetCounts(ctx, tx, rows)
+	if err != nil {
+		return err
+	}
 	var changes []packhouse.Change
 	for i, row := range rows {
 		want := wants[i]
 		change := s.versionChange(ctx, who, packhouse.ChangeVersionOverlay, repo, pkg.Package, row)
 		changed := false
 		if want.Overlay != nil && string(*want.Overlay) != string(row.Overlay) {
-			changed = true
+			changed, change.MetadataUpdated = true, true
 			if err := tx.SetOverlay(ctx, row.ID, *want.Overlay); err != nil {
 				return err
 			}
@@ -159,7 +163,7 @@ func (s *Service) amendLocked(ctx context.Context, tx *catalog.Tx, who packhouse
 			changed = true
 			change.Kind, change.StatusAfter = packhouse.ChangeVersionStatus, want.Status
 			if want.Status == packhouse.Disposed {
-				change.Kind = packhouse.ChangeVersionDisposed
+				change.Kind, change.AssetsRemoved = packhouse.ChangeVersionDisposed, counts[row.ID]
 			}
 			if err := tx.SetStatus(ctx, row.ID, want.Status); err != nil {
 				return err

@@ -2,279 +2,266 @@ package ops
 
 import (
 	"fmt"
-	"io"
 	"maps"
 	"slices"
-	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
 
 	"github.com/packhouse/packhouse"
-	"github.com/packhouse/packhouse/internal/format"
+	"github.com/packhouse/packhouse/internal/fetch"
 )
 
-// modelVersion is what the model keeps of a version: its one asset's bytes and status.
+// model is the plain data that the engine is compared with: one package in a few
+// repositories with upstreams and a public registry, and the rules of codeartifact.md
+// 3.1-3.7 in as few words as they take. What it does to the engine is in
+// model_actions_test.go.
+type model struct {
+	e        *env
+	registry *modelRegistry
+	name     string // of the package
+	repos    []*modelRepo
+}
+
+// modelRepo is a repository. Its upstreams come later in model.repos, so that there are
+// no cycles.
+type modelRepo struct {
+	pkg       packhouse.PackageRef
+	upstreams []int
+	connected bool
+	record    *modelRecord // of the package; nil without one
+}
+
+type modelRecord struct {
+	controls packhouse.OriginControls
+	versions map[string]modelVersion
+}
+
+// modelVersion is what the model keeps of a version; content is its one asset's.
 type modelVersion struct {
 	content string
 	status  packhouse.Status
+	origin  packhouse.Origin
 }
 
-// model is the plain map that the engine is compared with: repository to version. A
-// repository is a key when it has a record of the package.
-type model struct {
-	e     *env
-	repos []packhouse.PackageRef // the one package in each repository
-	held  map[int]map[string]modelVersion
+func (v modelVersion) shown() bool {
+	return v.status == packhouse.Published || v.status == packhouse.Unlisted
 }
 
-func newModel(e *env, d packhouse.DomainRef) *model {
-	m := &model{e: e, held: map[int]map[string]modelVersion{}}
-	for i := range 3 {
-		m.repos = append(m.repos, in(e.repo(d, fmt.Sprintf("repo-%d", i)), "lib"))
-	}
-	return m
+var (
+	allowBlock = packhouse.OriginControls{Publish: packhouse.Allow, Upstream: packhouse.Block}
+	blockAllow = packhouse.OriginControls{Publish: packhouse.Block, Upstream: packhouse.Allow}
+)
+
+// modelSource is a place where versions come from: what a repository holds, or its
+// connection.
+type modelSource struct {
+	repo       int
+	connection bool
 }
 
-// pick draws a repository and versions that may or may not exist there.
-func (m *model) pick(t *rapid.T) (repo int, versions []string) {
-	return rapid.IntRange(0, len(m.repos)-1).Draw(t, "repo"),
-		rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"1.0", "2.0", "3.0"}), 1, 3, rapid.ID[string]).Draw(t, "versions")
-}
-
-func (m *model) publish(t *rapid.T) {
-	repo, versions := m.pick(t)
-	v, content := versions[0], rapid.SampledFrom([]string{"", "x", "yy", "zzzz"}).Draw(t, "content")
-	staged, err := m.e.s.Stage(m.e.ctx, m.e.admin, m.repos[repo], strings.NewReader(content), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = m.e.s.Publish(m.e.ctx, m.e.admin, format.Publication{
-		Package: m.repos[repo], DisplayName: "lib", Version: v, Assets: []format.NewAsset{{Name: "package.tgz", Content: staged}},
-	})
-	old, exists := m.held[repo][v]
-	if exists && (old.content != content || old.status == packhouse.Archived || old.status == packhouse.Disposed) {
-		if packhouse.KindOf(err) != packhouse.KindConflict {
-			t.Fatalf("publish over %+v: %v, want Conflict", old, err)
+// sources returns where a repository looks, in order: depth first, each repository once,
+// a connection after the upstreams of its repository (3.1), and nothing beyond a
+// repository that closed the package to upstreams (3.7).
+func (m *model) sources(repo int) (out []modelSource) {
+	seen := map[int]bool{}
+	var visit func(i int)
+	visit = func(i int) {
+		if seen[i] {
+			return
 		}
-		return
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if m.held[repo] == nil {
-		m.held[repo] = map[string]modelVersion{}
-	}
-	if !exists {
-		m.held[repo][v] = modelVersion{content, packhouse.Published}
-	}
-}
-
-// change changes versions in the engine and, where the rules say so, in the model.
-func (m *model) change(t *rapid.T) {
-	repo, versions := m.pick(t)
-	target := rapid.SampledFrom([]packhouse.Status{packhouse.Published, packhouse.Unlisted, packhouse.Archived, packhouse.Disposed, packhouse.Deleted}).Draw(t, "target")
-	in := ChangeVersions{Package: m.repos[repo], Versions: versions}
-	var b Batch
-	var err error
-	switch target {
-	case packhouse.Disposed:
-		b, err = m.e.s.DisposeVersions(m.e.ctx, m.e.admin, in)
-	case packhouse.Deleted:
-		b, err = m.e.s.DeleteVersions(m.e.ctx, m.e.admin, in)
-	default:
-		b, err = m.e.s.UpdateVersionsStatus(m.e.ctx, m.e.admin, in, target)
-	}
-	if m.held[repo] == nil {
-		if packhouse.KindOf(err) != packhouse.KindNotFound {
-			t.Fatalf("change without a record: %v", err)
+		seen[i] = true
+		out = append(out, modelSource{repo: i})
+		r := m.repos[i]
+		if r.record != nil && r.record.controls.Upstream == packhouse.Block {
+			return
 		}
-		return
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := map[string]string{}
-	for _, v := range versions {
-		old, exists := m.held[repo][v]
-		switch {
-		case !exists:
-			want[v] = FailedNotFound
-		case old.status == packhouse.Disposed && target != packhouse.Disposed && target != packhouse.Deleted:
-			want[v] = FailedNotAllowed
+		for _, up := range r.upstreams {
+			visit(up)
+		}
+		if r.connected {
+			out = append(out, modelSource{repo: i, connection: true})
 		}
 	}
-	if m.outcome(t, b, versions, want) {
-		for _, v := range versions {
-			if target == packhouse.Deleted {
-				delete(m.held[repo], v)
-				continue
-			}
-			m.held[repo][v] = modelVersion{m.held[repo][v].content, target}
-		}
-	}
+	visit(repo)
+	return out
 }
 
-func (m *model) copy(t *rapid.T) {
-	from, versions := m.pick(t)
-	to := (from + rapid.IntRange(1, len(m.repos)-1).Draw(t, "to")) % len(m.repos)
-	overwrite := rapid.Bool().Draw(t, "overwrite")
-	b, err := m.e.s.CopyVersions(m.e.ctx, m.e.admin, CopyVersions{
-		Domain: m.repos[from].Repo.Domain, Source: m.repos[from].Repo.Name, Destination: m.repos[to].Repo.Name,
-		Package: m.repos[from].Package, Versions: versions, AllowOverwrite: overwrite,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	failed := map[string]string{}
-	var copied []string
-	for _, v := range versions {
-		source, found := m.held[from][v]
-		old, exists := m.held[to][v]
-		switch {
-		case !found:
-			failed[v] = FailedNotFound
-		case source.status == packhouse.Disposed:
-			failed[v] = FailedNotAllowed
-		case exists && old.content == source.content && old.status != packhouse.Disposed:
-		case exists && !overwrite:
-			failed[v] = FailedAlreadyExists
-		default:
-			copied = append(copied, v)
-		}
-	}
-	if m.outcome(t, b, copied, failed) && len(copied) > 0 {
-		if m.held[to] == nil {
-			m.held[to] = map[string]modelVersion{}
-		}
-		for _, v := range copied {
-			m.held[to][v] = m.held[from][v]
-		}
-	}
-}
-
-// outcome checks a batch against the versions that had to fail and those that would be
-// changed, and reports whether these were.
-func (m *model) outcome(t *rapid.T, b Batch, would []string, failed map[string]string) bool {
-	want := maps.Clone(failed)
-	for _, v := range would {
-		if _, ok := want[v]; !ok && len(failed) > 0 {
-			want[v] = FailedSkipped
-		}
-	}
-	got := map[string]string{}
-	for v, f := range b.Failed {
-		got[v] = f.Code
-	}
-	if !maps.Equal(got, want) {
-		t.Fatalf("failed %v, want %v", got, want)
-	}
-	done := slices.Sorted(maps.Keys(b.Done))
-	if len(failed) > 0 {
-		would = nil
-	}
-	if !slices.Equal(done, slices.Sorted(slices.Values(would))) {
-		t.Fatalf("done %v, want %v", done, would)
-	}
-	return len(failed) == 0
-}
-
-func (m *model) deletePackage(t *rapid.T) {
-	repo, _ := m.pick(t)
-	_, err := m.e.s.DeletePackage(m.e.ctx, m.e.admin, m.repos[repo])
-	if exists := m.held[repo] != nil; exists != (err == nil) {
-		t.Fatalf("delete package: %v, existed %v", err, exists)
-	}
-	delete(m.held, repo)
-}
-
-func (m *model) recreateRepository(t *rapid.T) {
-	repo, _ := m.pick(t)
-	ref := m.repos[repo].Repo
-	if _, err := m.e.s.DeleteRepository(m.e.ctx, m.e.admin, ref); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := m.e.s.CreateRepository(m.e.ctx, m.e.admin, CreateRepository{Ref: ref}); err != nil {
-		t.Fatal(err)
-	}
-	delete(m.held, repo)
-}
-
-// check compares everything that can be seen: lists, bytes, and the domain's size, which
-// counts each distinct asset of a version that is not Disposed once.
-func (m *model) check(t *rapid.T) {
-	distinct := map[string]bool{}
-	for i, pkg := range m.repos {
-		rows, _, _, err := m.e.s.Versions(m.e.ctx, m.e.admin, pkg, VersionQuery{}, Page{})
-		if m.held[i] == nil {
-			if packhouse.KindOf(err) != packhouse.KindNotFound {
-				t.Fatalf("list without a record: %v", err)
+// find returns what the nearest source has of a version (3.1 rule 4); with registries
+// false connections are not asked.
+func (m *model) find(repo int, version string, registries bool) (found modelVersion, at modelSource, ok bool) {
+	for _, src := range m.sources(repo) {
+		if src.connection {
+			if content, has := m.registry.content(m.name, version); has && registries {
+				return modelVersion{content, packhouse.Published, packhouse.Origin{Type: packhouse.OriginExternal, Connection: modelConnection}}, src, true
 			}
 			continue
 		}
-		if err != nil {
-			t.Fatal(err)
+		if v, has := m.repos[src.repo].version(version); has {
+			return v, src, true
 		}
-		got := map[string]modelVersion{}
-		for _, v := range rows {
-			got[v.Ref.Version] = modelVersion{m.bytes(t, pkg.At(v.Ref.Version), v.Status, m.held[i][v.Ref.Version].content), v.Status}
+	}
+	return modelVersion{}, modelSource{}, false
+}
+
+func (r *modelRepo) version(version string) (modelVersion, bool) {
+	if r.record == nil {
+		return modelVersion{}, false
+	}
+	v, ok := r.record.versions[version]
+	return v, ok
+}
+
+// put writes a version, making the record with these controls where there is none.
+func (r *modelRepo) put(version string, v modelVersion, controls packhouse.OriginControls) {
+	if r.record == nil {
+		r.record = &modelRecord{controls: controls, versions: map[string]modelVersion{}}
+	}
+	r.record.versions[version] = v
+}
+
+// merged is what clients are shown of the package in a repository: the union, where the
+// nearest record of a version decides (3.1 rule 5); ok is false where nobody has it.
+func (m *model) merged(repo int) (shown map[string]packhouse.Status, ok bool) {
+	shown, decided := map[string]packhouse.Status{}, map[string]bool{}
+	add := func(version string, v modelVersion) {
+		if !decided[version] && v.shown() {
+			shown[version] = v.status
 		}
-		if !maps.Equal(got, m.held[i]) {
-			t.Fatalf("repository %d holds %v, want %v", i, got, m.held[i])
+		decided[version] = true
+	}
+	for _, src := range m.sources(repo) {
+		if src.connection {
+			for version := range m.registry.versions(m.name) {
+				ok = true
+				add(version, modelVersion{status: packhouse.Published})
+			}
+			continue
 		}
-		for _, v := range m.held[i] {
-			if v.status != packhouse.Disposed {
-				distinct[v.content] = true
+		if r := m.repos[src.repo].record; r != nil {
+			ok = true
+			for version, v := range r.versions {
+				add(version, v)
 			}
 		}
 	}
-	var want int64
-	for content := range distinct {
-		want += int64(len(content))
-	}
-	d, err := m.e.s.Domain(m.e.ctx, m.e.admin, m.repos[0].Repo.Domain)
-	if err != nil || d.AssetSizeBytes != want {
-		t.Fatalf("assetSizeBytes %d, %v; want %d", d.AssetSizeBytes, err, want)
-	}
+	return shown, ok
 }
 
-// bytes reads a version's asset; where the status withholds it, it checks that and
-// returns hidden.
-func (m *model) bytes(t *rapid.T, v packhouse.VersionRef, status packhouse.Status, hidden string) string {
-	_, _, c, err := m.e.s.VersionAsset(m.e.ctx, m.e.admin, packhouse.AssetRef{VersionRef: v, Asset: "package.tgz"}, "")
-	if status == packhouse.Archived || status == packhouse.Disposed {
-		if packhouse.KindOf(err) != packhouse.KindNotFound {
-			t.Fatalf("read of an %s version: %v", status, err)
+// size is the domain's assetSizeBytes: each distinct asset of a version that is not
+// Disposed, once (2.4).
+func (m *model) size() (total int64) {
+	distinct := map[string]bool{}
+	for _, r := range m.repos {
+		if r.record == nil {
+			continue
 		}
-		return hidden
+		for _, v := range r.record.versions {
+			if v.status != packhouse.Disposed && !distinct[v.content] {
+				distinct[v.content] = true
+				total += int64(len(v.content))
+			}
+		}
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = c.Close() }()
-	b, err := io.ReadAll(io.NewSectionReader(c.At, 0, c.Size))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
+	return total
 }
 
-// Random sequences of publishes, status changes, copies, disposals and deletions show
-// the same as a plain map does (layout.md 11, codeartifact.md 2.4, 3.4-3.6).
+// judgeChange says by the rules of 3.4 how each version fails; none fails where the
+// change happens.
+func (m *model) judgeChange(repo int, versions []string, expected, target packhouse.Status) map[string]string {
+	failed := map[string]string{}
+	for _, version := range versions {
+		v, exists := m.repos[repo].version(version)
+		switch {
+		case !exists:
+			failed[version] = FailedNotFound
+		case expected != "" && expected != v.status:
+			failed[version] = FailedMismatchedStatus
+		case v.status == packhouse.Disposed && target != packhouse.Disposed && target != packhouse.Deleted:
+			failed[version] = FailedNotAllowed
+		}
+	}
+	return failed
+}
+
+// judgeCopy says by the rules of 3.5 what is copied and how versions fail.
+func (m *model) judgeCopy(from, to int, versions []string, overwrite, upstreams bool) (copied map[string]modelVersion, failed map[string]string) {
+	copied, failed = map[string]modelVersion{}, map[string]string{}
+	for _, version := range versions {
+		source, found := m.repos[from].version(version)
+		if upstreams {
+			source, _, found = m.find(from, version, false)
+		}
+		old, exists := m.repos[to].version(version)
+		switch {
+		case !found:
+			failed[version] = FailedNotFound
+		case source.status == packhouse.Disposed:
+			failed[version] = FailedNotAllowed
+		case exists && old.content == source.content && old.status != packhouse.Disposed:
+		case exists && !overwrite:
+			failed[version] = FailedAlreadyExists
+		default:
+			copied[version] = source
+		}
+	}
+	return copied, failed
+}
+
+// copiedControls are those of a record that a copy makes: the source's, or those of the
+// record in which the first version was found.
+func (m *model) copiedControls(from int, copied map[string]modelVersion) packhouse.OriginControls {
+	if r := m.repos[from].record; r != nil {
+		return r.controls
+	}
+	_, src, _ := m.find(from, slices.Min(slices.Collect(maps.Keys(copied))), false)
+	return m.repos[src.repo].record.controls
+}
+
+// Random sequences of publishes, pulls, status changes, copies, disposals, deletions and
+// changes of repositories show the same as plain data does (layout.md 11, codeartifact.md
+// 2.4, 3.1-3.7). -rapid.checks=N makes it longer.
 func TestModel(t *testing.T) {
-	e := newEnv(t, func(o *Options) { o.Quotas.DomainsPerAccount = 1 << 30 })
-	n := 0
+	registry := newModelRegistry(t)
+	e := newEnv(t, func(o *Options) {
+		o.Quotas.DomainsPerAccount = 1 << 30
+		o.Formats[tagFormat] = pulledRoom{o.Formats[tagFormat].(testRoom)}
+		o.Connections[modelConnection] = fetch.Connection{Name: modelConnection, Format: tagFormat, URL: registry.URL + "/"}
+	})
+	n, steps := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		n++
-		m := newModel(e, e.domain(fmt.Sprintf("model-%d", n)))
+		m := newModel(e, registry, n)
+		act := func(do func(*rapid.T)) func(*rapid.T) {
+			return func(t *rapid.T) {
+				steps++
+				e.now.Add(int64(modelStep)) // whatever the engine keeps of the registry is stale
+				do(t)
+			}
+		}
 		t.Repeat(map[string]func(*rapid.T){
 			"":                   m.check,
-			"publish":            m.publish,
-			"change":             m.change,
-			"copy":               m.copy,
-			"deletePackage":      m.deletePackage,
-			"recreateRepository": m.recreateRepository,
+			"publish":            act(m.publish),
+			"pull":               act(m.pull),
+			"change":             act(m.change),
+			"copy":               act(m.copy),
+			"putControls":        act(m.putControls),
+			"deletePackage":      act(m.deletePackage),
+			"recreateRepository": act(m.recreateRepository),
+			"rewire":             act(m.rewire),
+			"connect":            act(m.connect),
+			"registryPublish":    act(m.registryPublish),
 		})
 		e.recorded()
 	})
+	t.Logf("%d sequences, %d steps", n, steps)
+}
+
+func newModel(e *env, registry *modelRegistry, n int) *model {
+	m := &model{e: e, registry: registry, name: fmt.Sprintf("lib-%d", n)}
+	d := e.domain(fmt.Sprintf("model-%d", n))
+	for i := range 4 {
+		m.repos = append(m.repos, &modelRepo{pkg: in(e.repo(d, fmt.Sprintf("repo-%d", i)), m.name)})
+	}
+	return m
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/packhouse/packhouse"
@@ -24,22 +25,33 @@ type PackageQuery struct {
 // known, the namespace present or absent as its Spec says, else Invalid
 // "format_not_supported", "namespace_required", "namespace_forbidden" or what the format
 // says. A leading "@" is stripped where the format's Canonical does so. A known format
-// without a room has no rules yet: the spelling is taken as it is. It decides no access.
+// without a room has no other rules yet: the spelling is taken as it is. It decides no
+// access.
 func (s *Service) CanonicalPackage(f packhouse.FormatID, namespace, name string) (packhouse.PackageName, error) {
-	room, ok := s.formats[f]
-	if !ok {
-		if !s.knownFormat(f) {
-			return packhouse.PackageName{}, unknownFormat(f)
-		}
-		return packhouse.PackageName{Format: f, Namespace: namespace, Name: name}, nil
-	}
-	switch rule := room.Spec().Namespace; {
+	rule, ok := s.namespaceRule(f)
+	switch {
+	case !ok:
+		return packhouse.PackageName{}, unknownFormat(f)
 	case rule == format.NamespaceRequired && namespace == "":
 		return packhouse.PackageName{}, packhouse.Invalidf("namespace_required", "packages of format %s need a namespace", f)
 	case rule == format.NamespaceForbidden && namespace != "":
 		return packhouse.PackageName{}, packhouse.Invalidf("namespace_forbidden", "packages of format %s have no namespace", f)
 	}
-	return room.Canonical(namespace, name)
+	if room, ok := s.formats[f]; ok {
+		return room.Canonical(namespace, name)
+	}
+	return packhouse.PackageName{Format: f, Namespace: namespace, Name: name}, nil
+}
+
+// namespaceRule returns a format's rule; ok is false for one that does not exist.
+func (s *Service) namespaceRule(f packhouse.FormatID) (rule format.NamespaceRule, ok bool) {
+	if room, ok := s.formats[f]; ok {
+		return room.Spec().Namespace, true
+	}
+	if rule, ok := s.namespaces[f]; ok {
+		return rule, true
+	}
+	return format.NamespaceOptional, slices.Contains(s.knownFormats, f)
 }
 
 // Packages lists packages by (format, namespace, name), those without versions too. next
@@ -112,11 +124,13 @@ func (s *Service) DeletePackage(ctx context.Context, who packhouse.Principal, pk
 		if err != nil {
 			return err
 		}
+		counts, err := assetCounts(ctx, tx, rows)
+		if err != nil {
+			return err
+		}
 		changes := make([]packhouse.Change, 0, len(rows)+1)
 		for _, v := range rows {
-			c := s.versionChange(ctx, who, packhouse.ChangeVersionDeleted, repo, pkg.Package, v)
-			c.RevisionAfter, c.StatusAfter = "", packhouse.Deleted
-			changes = append(changes, c)
+			changes = append(changes, s.deletion(ctx, who, repo, pkg.Package, v, counts[v.ID]))
 		}
 		gone := s.change(ctx, who, packhouse.ChangePackageDeleted, repo)
 		gone.Package, gone.Detail = pkg.Package, fmt.Sprintf("versions=%d", len(rows))
@@ -197,7 +211,8 @@ func (s *Service) ensureRecord(ctx context.Context, tx *catalog.Tx, p catalog.Ne
 }
 
 // insertRecord inserts the record of a package that has none. Errors: Conflict
-// "name_taken" where the format takes the name for that of another package.
+// "name_taken" where the format takes the name for that of another package;
+// catalog.ErrNotFound where the repository is gone.
 func (s *Service) insertRecord(ctx context.Context, tx *catalog.Tx, p catalog.NewPackage) (packhouse.Package, error) {
 	record, err := tx.InsertPackage(ctx, p)
 	if errors.Is(err, catalog.ErrExists) {

@@ -25,6 +25,7 @@ func TestCanonicalPackage(t *testing.T) {
 		"a needed namespace, present":          {assetsFormat, "ns", "x", packhouse.PackageName{Format: assetsFormat, Namespace: "ns", Name: "x"}, ""},
 		"a forbidden namespace":                {plainFormat, "ns", "x", packhouse.PackageName{}, "namespace_forbidden"},
 		"a format without a room, taken as is": {futureFormat, "ns", "X", packhouse.PackageName{Format: futureFormat, Namespace: "ns", Name: "X"}, ""},
+		"a format without a room, by its rule": {strictFormat, "", "x", packhouse.PackageName{}, "namespace_required"},
 		"a format that does not exist (000-9)": {"foo", "", "x", packhouse.PackageName{}, "format_not_supported"},
 		"no format at all":                     {"", "", "x", packhouse.PackageName{}, "format_not_supported"},
 	} {

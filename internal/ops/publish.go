@@ -9,19 +9,21 @@ import (
 	"github.com/packhouse/packhouse"
 	"github.com/packhouse/packhouse/internal/catalog"
 	"github.com/packhouse/packhouse/internal/format"
+	"github.com/packhouse/packhouse/internal/resolve"
 )
 
 // publishing is one Publish on its way: what was asked, and what was found out about it
 // before the transaction.
 type publishing struct {
 	format.Publication
-	room   format.Format
-	spec   format.Spec
-	key    string // identity of the version
-	repo   catalog.RepositoryRow
-	domain catalog.DomainRow
-	facts  packhouse.Facts // of a new version
-	late   bool            // the early look found the version, so facts are not those of a new one
+	room    format.Format
+	spec    format.Spec
+	key     string // identity of the version
+	repo    catalog.RepositoryRow
+	domain  catalog.DomainRow
+	origins resolve.Origins
+	facts   packhouse.Facts // of a new version
+	late    bool            // the early look found the version, so facts are not those of a new one
 	// blobs are the assets' bytes, parallel to Assets: a row that the domain has, or one
 	// without an id over an object that was made durable for this publication, before a
 	// transaction says whether it is needed. The zero row is for bytes that are not.
@@ -126,6 +128,9 @@ func (s *Service) preparePublish(ctx context.Context, p format.Publication) (*pu
 	if pub.repo, pub.domain, err = s.repository(ctx, p.Package.Repo); err != nil {
 		return nil, err
 	}
+	if pub.origins, err = s.resolver.Origins(ctx, p.Package.Repo.Domain, p.Package.Package); err != nil {
+		return nil, err
+	}
 	for _, a := range p.Assets {
 		if st, ok := a.Content.(*staged); !ok || st.domainID != pub.domain.ID {
 			return nil, packhouse.Internal(errors.New("publish: content was staged for another domain"))
@@ -151,9 +156,12 @@ func (s *Service) judgeEarly(ctx context.Context, pub *publishing) (v verdict, e
 // repository has no record.
 func (s *Service) judge(ctx context.Context, tx *catalog.Tx, pub *publishing, pkg packhouse.Package) (verdict, error) {
 	var v verdict
-	if pkg.ID != 0 && pkg.Controls.Publish == packhouse.Block {
-		return v, packhouse.Deniedf("publish_blocked",
-			"the origin controls of %s do not allow publishing; allow it with put-package-origin-configuration", pub.Package)
+	record := &pkg
+	if pkg.ID == 0 {
+		record = nil
+	}
+	if err := pub.origins.MayPublish(pub.Package, pub.repo.ID, record); err != nil {
+		return v, err
 	}
 	if pkg.ID != 0 {
 		row, err := tx.Version(ctx, pkg.ID, pub.key)
@@ -290,10 +298,7 @@ func (s *Service) keepBlobs(ctx context.Context, pub *publishing, v verdict) err
 func (s *Service) keepBlob(ctx context.Context, domain catalog.DomainRow, st *staged) (row catalog.BlobRow, err error) {
 	generation := int64(0)
 	err = s.catalog.View(ctx, func(tx *catalog.Tx) (err error) {
-		row, err = tx.FindBlob(ctx, domain.ID, st.Digest())
-		if errors.Is(err, catalog.ErrNotFound) {
-			generation, err = tx.NextGeneration(ctx, domain.ID, st.Digest())
-		}
+		row, generation, err = tx.BlobToKeep(ctx, domain.ID, st.Digest())
 		return err
 	})
 	if err != nil || generation == 0 {

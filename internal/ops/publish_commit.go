@@ -3,7 +3,6 @@ package ops
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -42,7 +41,11 @@ func (s *Service) writePublish(ctx context.Context, tx *catalog.Tx, who packhous
 	if err != nil {
 		return out, err
 	}
-	v, err := s.judge(ctx, tx, pub, pkg)
+	judged := pkg
+	if created { // as if there were none: it has no versions, and its controls allow this
+		judged = packhouse.Package{}
+	}
+	v, err := s.judge(ctx, tx, pub, judged)
 	if err != nil {
 		return out, err
 	}
@@ -60,7 +63,7 @@ func (s *Service) writePublish(ctx context.Context, tx *catalog.Tx, who packhous
 	change := s.change(ctx, who, packhouse.ChangeVersionPublished, pub.repo)
 	change.Package, change.Version = pub.Package.Package, pub.Version
 	change.RevisionAfter = rev.Name
-	change.Detail = fmt.Sprintf("assetsAdded=%d", len(v.fresh))
+	change.AssetsAdded, change.MetadataUpdated = pub.shown(v.fresh), v.version == nil
 	row, err := s.pointVersion(ctx, tx, pub, pkg, v, revID, now, &change)
 	if err != nil {
 		return out, err
@@ -89,14 +92,10 @@ func (s *Service) ensurePackage(ctx context.Context, tx *catalog.Tx, pub *publis
 	if !errors.Is(err, catalog.ErrNotFound) {
 		return pkg, false, err
 	}
-	// The repository was looked up before the transaction; it may be gone since.
-	if live, err := tx.RepositoryLives(ctx, pub.repo.ID); err != nil {
-		return pkg, false, err
-	} else if !live {
-		return pkg, false, repositoryNotFound(pub.Package.Repo)
+	pkg, err = s.insertRecord(ctx, tx, newRecord(pub.repo, pub.Package.Package, pub.DisplayName, pub.origins.Published(), now))
+	if errors.Is(err, catalog.ErrNotFound) { // the repository was looked up before the transaction
+		err = repositoryNotFound(pub.Package.Repo)
 	}
-	controls := packhouse.OriginControls{Publish: packhouse.Allow, Upstream: packhouse.Block}
-	pkg, err = s.insertRecord(ctx, tx, newRecord(pub.repo, pub.Package.Package, pub.DisplayName, controls, now))
 	return pkg, true, err
 }
 
@@ -211,4 +210,14 @@ func (p *publishing) firstAsset(v verdict) packhouse.Asset {
 	}
 	st := a.Content.(*staged)
 	return packhouse.Asset{Name: a.Name, Digest: st.Digest(), Size: st.Size(), Hashes: st.Hashes(), MediaType: a.MediaType}
+}
+
+// shown returns how many of the assets with the given indexes lists will show.
+func (p *publishing) shown(indexes []int) (n int) {
+	for _, i := range indexes {
+		if !p.Assets[i].Side {
+			n++
+		}
+	}
+	return n
 }

@@ -30,14 +30,18 @@ func (s *Service) Remove(ctx context.Context, who packhouse.Principal, v packhou
 		if err != nil {
 			return err
 		}
-		change := s.versionChange(ctx, who, packhouse.ChangeVersionDeleted, repo, v.Package, row)
+		counts, err := assetCounts(ctx, tx, []catalog.VersionRow{row})
+		if err != nil {
+			return err
+		}
 		if asset != "" {
 			left, err := s.withoutAsset(ctx, tx, row, asset)
 			if err != nil {
 				return err
 			}
 			if len(left) > 0 {
-				change.Kind = packhouse.ChangeVersionAssetRemoved
+				change := s.versionChange(ctx, who, packhouse.ChangeVersionAssetRemoved, repo, v.Package, row)
+				change.AssetsRemoved = 1
 				if change.RevisionAfter, err = s.repointTo(ctx, tx, domain, v.Package, row, left); err != nil {
 					return err
 				}
@@ -47,8 +51,7 @@ func (s *Service) Remove(ctx context.Context, who packhouse.Principal, v packhou
 		if err := tx.DeleteVersion(ctx, row.ID); err != nil {
 			return err
 		}
-		change.RevisionAfter, change.StatusAfter = "", packhouse.Deleted
-		return s.recordAll(ctx, tx, record.ID, []packhouse.Change{change})
+		return s.recordAll(ctx, tx, record.ID, []packhouse.Change{s.deletion(ctx, who, repo, v.Package, row, counts[row.ID])})
 	}))
 }
 

@@ -233,14 +233,23 @@ func (s *Service) UpdateRepository(ctx context.Context, who packhouse.Principal,
 }
 
 // DeleteRepository deletes a repository and all that is in it; it returns its last
-// description. What other repositories retained from it stays. Errors: NotFound.
+// description. What other repositories retained from it stays. Every version and every
+// package leaves a change of its own, so a large repository goes in steps, the repository
+// itself with the last: a deletion that was interrupted is taken up by the next call.
+// Errors: NotFound.
 func (s *Service) DeleteRepository(ctx context.Context, who packhouse.Principal, r packhouse.RepoRef) (packhouse.Repository, error) {
 	if err := s.allowRepository(ctx, who, packhouse.ActionDeleteRepository, r); err != nil {
 		return packhouse.Repository{}, err
 	}
-	return s.changeRepository(ctx, who, packhouse.ChangeRepositoryDeleted, r, func(tx *catalog.Tx, row *catalog.RepositoryRow) error {
-		return tx.DeleteRepository(ctx, row.ID)
-	})
+	for {
+		out, done, err := s.deletionStep(ctx, who, r)
+		if err != nil {
+			return packhouse.Repository{}, storeError("delete "+r.String(), err)
+		}
+		if done {
+			return out, nil
+		}
+	}
 }
 
 // changeRepository runs change on a repository's row in one transaction, records it, and

@@ -16,7 +16,7 @@ const reservedTag = "aws:"
 // tagged is a resource that can carry tags.
 type tagged struct {
 	resource
-	kind string // packhouse.ResourceDomain or packhouse.ResourceRepository; "" for none of ours
+	kind string // packhouse.ResourceDomain, ResourceRepository or ResourcePackageGroup; "" for none of ours
 }
 
 // TagResource sets tags, overwriting equal keys. Errors: NotFound, QuotaExceeded
@@ -102,6 +102,16 @@ func (s *Service) findTagged(ctx context.Context, tx *catalog.Tx, r tagged) (int
 	case packhouse.ResourceRepository:
 		row, _, err := s.repositoryIn(ctx, tx, r.repo)
 		return row.ID, s.change(ctx, packhouse.Principal{}, "", row), err
+	case packhouse.ResourcePackageGroup:
+		d, rows, err := s.groupRows(ctx, tx, r.domain)
+		if err != nil {
+			return 0, packhouse.Change{}, err
+		}
+		i := slices.IndexFunc(rows, func(g catalog.PackageGroupRow) bool { return g.Pattern == r.group })
+		if i < 0 {
+			return 0, packhouse.Change{}, groupNotFound(r.domain, r.group)
+		}
+		return rows[i].ID, s.groupChange(ctx, packhouse.Principal{}, "", d, r.group), nil
 	}
 	err := packhouse.NotFoundf("", r.arn, "there is no resource %s that can carry tags", r.arn)
 	err.Reason = "resource_not_found"
@@ -110,15 +120,18 @@ func (s *Service) findTagged(ctx context.Context, tx *catalog.Tx, r tagged) (int
 
 // name returns the name of the resource.
 func (r tagged) name() string {
-	if r.kind == packhouse.ResourceRepository {
+	switch r.kind {
+	case packhouse.ResourceRepository:
 		return r.repo.Name
+	case packhouse.ResourcePackageGroup:
+		return r.group
 	}
 	return r.domain.Name
 }
 
-// parseTagged reads the ARN of a domain or a repository of this installation's region,
-// exactly as codeartifact.md 2.1 spells it. Any other text gives a resource without a
-// kind, which policies decide about by the text alone.
+// parseTagged reads the ARN of a domain, a repository or a package group of this
+// installation's region, exactly as codeartifact.md 2.1 spells it. Any other text gives a
+// resource without a kind, which policies decide about by the text alone.
 func (s *Service) parseTagged(arn string) tagged {
 	other := tagged{resource: resource{arn: arn}}
 	parts := strings.SplitN(arn, ":", 6)
@@ -135,6 +148,10 @@ func (s *Service) parseTagged(arn string) tagged {
 	case len(path) == 3 && path[0] == "repository":
 		ref := packhouse.RepoRef{Domain: packhouse.DomainRef{Owner: owner, Name: path[1]}, Name: path[2]}
 		t = tagged{s.repositoryResource(ref), packhouse.ResourceRepository}
+	case path[0] == "package-group":
+		if ref, ok := packhouse.PackageGroupOf(owner, strings.TrimPrefix(parts[5], "package-group/")); ok {
+			t = tagged{s.groupResource(ref), packhouse.ResourcePackageGroup}
+		}
 	}
 	if t.arn != arn { // another partition, service or region
 		return other

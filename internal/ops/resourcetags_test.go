@@ -53,7 +53,10 @@ func TestUnknownARNs(t *testing.T) {
 		"arn:aws:codeartifact:us-west-2:111122223333:repository/main:team",
 		"arn:aws:codeartifact:us-west-2:111122223333:domain/main/",
 		"arn:aws:codeartifact:us-west-2:111122223333:repository/main/team/x",
-		"arn:aws:codeartifact:us-west-2:111122223333:package-group/main/%2a",
+		"arn:aws:codeartifact:us-west-2:111122223333:package-group/main/*",
+		"arn:aws:codeartifact:us-west-2:111122223333:package-group/main/%2A",
+		"arn:aws:codeartifact:us-west-2:111122223333:package-group/main/tagged/%2a",
+		"arn:aws:codeartifact:us-west-2:111122223333:package-group",
 		"arn:aws:codeartifact:eu-west-1:111122223333:domain/main",
 		"arn:aws-cn:codeartifact:us-west-2:111122223333:domain/main",
 	} {

@@ -37,8 +37,15 @@ func (s *Service) Search(ctx context.Context, who packhouse.Principal, q format.
 		search := catalog.Search{DomainID: reach.Domain.ID, RepoIDs: reach.RepoIDs, Format: q.Format, Exact: q.Exact, Wanted: wanted,
 			Batch: q.From + q.Size + 1}
 		whole, err := tx.Search(ctx, search, func(matches []catalog.Match) (bool, error) {
-			err := f.add(ctx, tx, matches)
-			return len(f.hits) <= q.From+q.Size, err
+			// Looking a match up costs more than finding it: no more of them than may be shown.
+			for len(matches) > 0 && f.lacks() > 0 {
+				some := matches[:min(len(matches), max(f.lacks(), fewMatches))]
+				if err := f.add(ctx, tx, some); err != nil {
+					return false, err
+				}
+				matches = matches[len(some):]
+			}
+			return f.lacks() > 0, nil
 		})
 		if err != nil {
 			return err
@@ -90,6 +97,13 @@ type finding struct {
 	named map[packhouse.PackageName]bool // decided already
 	hits  []format.Hit
 }
+
+// fewMatches is how many are looked up together at least.
+const fewMatches = 8
+
+// lacks returns how many hits the answer lacks, one beyond its page included: whether there
+// is more is part of it.
+func (f *finding) lacks() int { return f.query.From + f.query.Size + 1 - len(f.hits) }
 
 // candidate is a version that a package may be shown by, and the records that may hide it.
 type candidate struct {

@@ -3,12 +3,15 @@ package ops
 import (
 	"cmp"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/maypok86/otter/v2"
 
 	"github.com/packhouse/packhouse"
+	"github.com/packhouse/packhouse/internal/authz"
 	"github.com/packhouse/packhouse/internal/catalog"
+	"github.com/packhouse/packhouse/internal/events"
 	"github.com/packhouse/packhouse/internal/feed"
 	"github.com/packhouse/packhouse/internal/fetch"
 	"github.com/packhouse/packhouse/internal/format"
@@ -28,6 +31,8 @@ type Quotas struct {
 	AssetsPerVersion      int   // default 150
 	TagsPerResource       int   // default 50
 	VersionsPerCall       int   // default 100
+	WebhooksPerAccount    int   // default 20
+	PolicyCharacters      int   // of a resource policy, default authz.MaxResourcePolicy
 	AssetBytes            int64 // largest asset in bytes, default 5 GiB
 }
 
@@ -39,6 +44,8 @@ func (q Quotas) withDefaults() Quotas {
 	setDefault(&q.AssetsPerVersion, 150)
 	setDefault(&q.TagsPerResource, 50)
 	setDefault(&q.VersionsPerCall, 100)
+	setDefault(&q.WebhooksPerAccount, 20)
+	setDefault(&q.PolicyCharacters, authz.MaxResourcePolicy)
 	setDefault(&q.AssetBytes, 5<<30)
 	return q
 }
@@ -64,6 +71,9 @@ type Options struct {
 	// KnownFormats are the ids that Endpoint answers for, with or without a room
 	// (codeartifact.md 3.11).
 	KnownFormats []packhouse.FormatID
+	// Namespaces are the rules of known formats without a room; one that is not in it
+	// leaves the choice to the caller.
+	Namespaces map[packhouse.FormatID]format.NamespaceRule
 	// Connections are the external connections that exist by name; their addresses
 	// may be unknown. Those that the rooms know by name need not be repeated.
 	Connections map[string]fetch.Connection
@@ -77,8 +87,11 @@ type Options struct {
 	// PublicURL replaces the address that a call came in on; "" for none.
 	PublicURL string
 	Quotas    Quotas
+	Webhooks  events.Sender // reaches the addresses of webhooks
 	// DocumentBytes bounds the rendered documents kept in memory; 0 for the default.
 	DocumentBytes int64
+	// WebIdentity checks tokens of OpenID Connect issuers; nil takes none.
+	WebIdentity WebIdentity
 	// LoginTokenLife is how long a token from signing in is good; 0 means 30 days.
 	LoginTokenLife time.Duration
 	Log            *slog.Logger     // nil discards
@@ -88,7 +101,7 @@ type Options struct {
 // Service does everything: every action of every door is one of its methods. Its
 // methods may be called from several goroutines.
 type Service struct {
-	catalog      *catalog.DB
+	catalog      settled
 	vault        *vault.Vault
 	keys         keys.Provider
 	identity     *identity.Service
@@ -97,6 +110,7 @@ type Service struct {
 	keyARN       func(packhouse.AccountID, string) string
 	formats      map[packhouse.FormatID]format.Format
 	knownFormats []packhouse.FormatID
+	namespaces   map[packhouse.FormatID]format.NamespaceRule
 	// connections gives the format of each external connection that exists.
 	connections    map[string]packhouse.FormatID
 	signing        map[packhouse.FormatID]bool
@@ -105,12 +119,16 @@ type Service struct {
 	hostSuffix     string
 	publicURL      string
 	quotas         Quotas
+	webhooks       events.Sender
 	documentBytes  int64
 	loginTokenLife time.Duration
+	webIdentity    WebIdentity
 	log            *slog.Logger
 	now            func() time.Time
 
+	signers  *sync.Map // parsed private keys by their ids, which name one key for ever
 	places   *otter.Cache[packhouse.RepoRef, *place]
+	rules    *otter.Cache[packhouse.RepoRef, *rules] // a domain's own under a repository without a name
 	displays *otter.Cache[displayKey, *display]
 	// summaries are what hits of searches say of themselves, by revision.
 	summaries *otter.Cache[int64, *packhouse.Facts]
@@ -127,7 +145,7 @@ const (
 // New makes a service.
 func New(o Options) *Service {
 	s := &Service{
-		catalog:        o.Catalog,
+		catalog:        settled{o.Catalog, o.Resolver},
 		vault:          o.Vault,
 		keys:           o.Keys,
 		identity:       o.Identity,
@@ -136,18 +154,23 @@ func New(o Options) *Service {
 		keyARN:         o.KeyARN,
 		formats:        o.Formats,
 		knownFormats:   o.KnownFormats,
+		namespaces:     o.Namespaces,
 		connections:    connectionFormats(o),
 		signing:        make(map[packhouse.FormatID]bool),
+		signers:        new(sync.Map),
 		region:         o.Region,
 		account:        o.Account,
 		hostSuffix:     o.HostSuffix,
 		publicURL:      o.PublicURL,
 		quotas:         o.Quotas.withDefaults(),
+		webhooks:       o.Webhooks,
 		documentBytes:  o.DocumentBytes,
 		loginTokenLife: cmp.Or(o.LoginTokenLife, defaultLoginTokenLife),
+		webIdentity:    o.WebIdentity,
 		log:            o.Log,
 		now:            o.Now,
 		places:         otter.Must(&otter.Options[packhouse.RepoRef, *place]{MaximumSize: maxPlaces}),
+		rules:          otter.Must(&otter.Options[packhouse.RepoRef, *rules]{MaximumSize: maxRules}),
 		displays:       otter.Must(&otter.Options[displayKey, *display]{MaximumSize: maxDisplays}),
 		summaries:      otter.Must(&otter.Options[int64, *packhouse.Facts]{MaximumWeight: maxSummaries, Weigher: weighSummary}),
 	}

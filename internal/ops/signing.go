@@ -47,7 +47,11 @@ func (s *Service) signer(ctx context.Context, domain catalog.DomainRow) format.S
 		if err != nil {
 			return format.Signature{}, storeError("open signing key of "+domain.Ref.String(), err)
 		}
-		sig, err := sign(row.Private, text)
+		key, err := s.parsedKey(row)
+		if err != nil {
+			return format.Signature{}, packhouse.Internal(fmt.Errorf("signing key %s: %w", row.KeyID, err))
+		}
+		sig, err := sign(key, text)
 		if err != nil {
 			return format.Signature{}, packhouse.Internal(fmt.Errorf("sign with key %s: %w", row.KeyID, err))
 		}
@@ -127,10 +131,13 @@ func newSigningKey(now time.Time) (row catalog.SigningKeyRow, err error) {
 	return row, nil
 }
 
-// sign signs a text deterministically (RFC 6979): the same publish repeated makes the
-// same version.
-func sign(private, text []byte) ([]byte, error) {
-	parsed, err := x509.ParsePKCS8PrivateKey(private)
+// parsedKey returns a key's private half. Parsing costs several times what signing does,
+// so it is kept.
+func (s *Service) parsedKey(row catalog.SigningKeyRow) (*ecdsa.PrivateKey, error) {
+	if key, ok := s.signers.Load(row.KeyID); ok {
+		return key.(*ecdsa.PrivateKey), nil
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(row.Private)
 	if err != nil {
 		return nil, err
 	}
@@ -138,6 +145,13 @@ func sign(private, text []byte) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("the key is a %T", parsed)
 	}
+	s.signers.Store(row.KeyID, key)
+	return key, nil
+}
+
+// sign signs a text deterministically (RFC 6979): the same publish repeated makes the
+// same version.
+func sign(key *ecdsa.PrivateKey, text []byte) ([]byte, error) {
 	sum := sha256.Sum256(text)
 	return key.Sign(nil, sum[:], crypto.SHA256)
 }

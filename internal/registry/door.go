@@ -12,6 +12,7 @@ import (
 	"github.com/packhouse/packhouse"
 	"github.com/packhouse/packhouse/internal/format"
 	"github.com/packhouse/packhouse/internal/httpx"
+	"github.com/packhouse/packhouse/internal/limits"
 )
 
 // Name is the door's name in the ledger and in logs.
@@ -50,7 +51,8 @@ type Options struct {
 	// PerPrincipal bounds the requests of one identity at the same time; 0 means 128
 	// (reliability.md A8).
 	PerPrincipal int
-	Log          *slog.Logger // nil discards
+	Rates        *limits.Limiter // nil limits nothing
+	Log          *slog.Logger    // nil discards
 }
 
 // Door serves the paths whose first segment is a format. It is safe for concurrent use.
@@ -135,6 +137,11 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, rec *httpx.Record, 
 	who, authErr := d.authenticate(r)
 	if packhouse.KindOf(authErr) != packhouse.KindUnauthenticated && authErr != nil {
 		return authErr
+	}
+	if d.Rates != nil {
+		if err := d.limit(r, who, rec.Client); err != nil {
+			return err
+		}
 	}
 	rec.Principal = who.ARN
 	var m httpx.Match[*format.Route]

@@ -82,6 +82,10 @@ func (r *Resolver) namesFrom(ctx context.Context, shape *domainShape, repo *cata
 	if len(names) == 0 {
 		return from, nil
 	}
+	if err := r.Settle(ctx); err != nil {
+		return nil, err
+	}
+	r.remotes.unwritten.flush(ctx)
 	var origins []catalog.NameOrigin
 	known := make([]map[packhouse.PackageName]bool, len(conns))
 	err := r.o.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
@@ -128,8 +132,8 @@ func (r *Resolver) namesFrom(ctx context.Context, shape *domainShape, repo *cata
 			continue
 		}
 		reachable := func(string) bool { return true }
-		if blocks := closed[n]; blocks != nil {
-			sources := shape.sources(repo, func(id int64) bool { return blocks[id] })
+		if blocks, origins := closed[n], shape.origins(n); blocks != nil || !origins.ruling.Open() {
+			sources := origins.admit(repo, shape.sources(repo, func(id int64) bool { return blocks[id] }))
 			reachable = func(connection string) bool { return reaches(sources, connection) }
 		}
 		for i, conn := range conns {

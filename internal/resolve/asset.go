@@ -3,6 +3,7 @@ package resolve
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -95,8 +96,15 @@ func (s *search) once(ctx context.Context) (asset packhouse.Asset, content *form
 	if !s.format.Spec().Upstreams {
 		ids = ids[:1]
 	}
+	if err := r.settlePackage(ctx, s.shape.domain.ID, s.ref.Package, s.versionKey); err != nil {
+		return asset, nil, false, err
+	}
 	mark := r.o.Clock.Package(s.repo.ID, s.ref.Package)
-	held, err := r.holders(ctx, ids, s.ref.Package, s.versionKey, s.ref.Asset)
+	looked := make(map[int64]feed.Mark, len(ids))
+	for _, id := range ids {
+		looked[id] = r.o.Clock.Package(id, s.ref.Package)
+	}
+	held, err := s.holders(ctx, ids, looked)
 	if err != nil {
 		return asset, nil, false, err
 	}
@@ -105,7 +113,7 @@ func (s *search) once(ctx context.Context) (asset packhouse.Asset, content *form
 		closed = func(int64) bool { return true }
 	}
 	var failed error
-	for _, src := range s.shape.sources(s.repo, closed) {
+	for _, src := range s.shape.origins(s.ref.Package).admit(s.repo, s.shape.sources(s.repo, closed)) {
 		if src.connection == "" {
 			if found, ok := held.versions[src.repo.ID]; ok {
 				asset, content, err = s.fromRepository(ctx, src.repo, found, held.packages[src.repo.ID].DisplayName, mark)
@@ -130,7 +138,7 @@ func (s *search) once(ctx context.Context) (asset packhouse.Asset, content *form
 			continue
 		}
 		if found != nil {
-			return s.pull(ctx, src, conn, found)
+			return s.pull(ctx, src, conn, found, looked[src.repo.ID])
 		}
 	}
 	if failed != nil {
@@ -138,6 +146,24 @@ func (s *search) once(ctx context.Context) (asset packhouse.Asset, content *form
 	}
 	return asset, nil, false, versionNotFound(s.ref.VersionRef)
 }
+
+// holders looks for who holds the asset. Many clients may ask for one asset at the same
+// time, and readers of the catalog are few, so all whose marks are the same share one
+// look: nothing has changed between its beginning and their coming (reliability.md R28).
+func (s *search) holders(ctx context.Context, ids []int64, looked map[int64]feed.Mark) (holders, error) {
+	key := fmt.Sprintf("%v %v", s.assetKey(), looked)
+	found, err, _ := s.r.looks.Do(key, func() (any, error) {
+		// One client's leaving must not undo it for the others.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookTime)
+		defer cancel()
+		return s.r.holders(ctx, ids, s.ref.Package, s.versionKey, s.ref.Asset)
+	})
+	held, _ := found.(holders)
+	return held, err
+}
+
+// lookTime bounds a look for who holds an asset (reliability.md A8).
+const lookTime = 10 * time.Second
 
 // beside reports whether a file beside a version's only asset is asked for. Registries
 // offer none as assets.
@@ -230,14 +256,15 @@ func remoteAsset(v *format.RemoteVersion, name string) *format.RemoteAsset {
 	return nil
 }
 
-// pull starts or joins the pull of an asset and follows it.
-func (s *search) pull(ctx context.Context, src source, conn fetch.Connection, v *format.RemoteVersion) (packhouse.Asset, *format.Content, bool, error) {
+// pull starts or joins the pull of an asset and follows it. looked is the mark of the
+// package in the repository that has the connection, from before it was looked for there.
+func (s *search) pull(ctx context.Context, src source, conn fetch.Connection, v *format.RemoteVersion, looked feed.Mark) (packhouse.Asset, *format.Content, bool, error) {
 	remote := remoteAsset(v, s.ref.Asset)
 	if remote == nil {
 		return packhouse.Asset{}, nil, false, assetNotFound(s.ref)
 	}
 	p, err := s.r.joinPull(ctx, pullOrder{shape: s.shape, holder: src.repo, asked: s.repo, conn: conn, format: s.format,
-		name: s.ref.Package, versionKey: s.versionKey, version: v, asset: remote})
+		name: s.ref.Package, versionKey: s.versionKey, version: v, asset: remote, looked: looked})
 	if err != nil {
 		return packhouse.Asset{}, nil, false, err
 	}
@@ -247,6 +274,8 @@ func (s *search) pull(ctx context.Context, src source, conn fetch.Connection, v 
 	asset, stream, err := p.follow(ctx)
 	switch {
 	case err == nil:
+	case errors.Is(err, errRecorded):
+		return packhouse.Asset{}, nil, true, nil
 	// No room to keep it (R21), or nothing is to be kept (R24): its client need not know.
 	case packhouse.KindOf(err) == packhouse.KindDiskLow, packhouse.ReasonOf(err) == "read_only":
 		asset, content, err := s.r.passThrough(ctx, conn, remote)

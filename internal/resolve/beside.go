@@ -129,11 +129,7 @@ func (b *besides) load(ctx context.Context, k remoteKey, domain packhouse.KeyRef
 
 // stored reads the row of a document; nil if there is none.
 func (b *besides) stored(ctx context.Context, k remoteKey, domain packhouse.KeyRef) (*besideDocument, error) {
-	var row catalog.RemoteRow
-	err := b.r.o.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
-		row, err = tx.RemoteIndex(ctx, domain, k.connection, k.credential, k.name)
-		return err
-	})
+	row, err := b.r.remotes.unwritten.stored(ctx, domain, k)
 	if errors.Is(err, catalog.ErrNotFound) {
 		return nil, nil
 	}
@@ -157,7 +153,7 @@ func (b *besides) refresh(ctx context.Context, k remoteKey, domain packhouse.Key
 		}
 		renewed := &besideDocument{row: kept.row}
 		renewed.row.Fetched, renewed.row.FreshUntil = row.Fetched, row.FreshUntil
-		b.r.remotes.persist(ctx, k, func(tx *catalog.Tx) error { return tx.TouchRemoteIndex(ctx, renewed.row) })
+		b.r.remotes.unwritten.touch(ctx, domain, k, renewed.row)
 		return renewed, nil
 	case err != nil && packhouse.KindOf(err) == packhouse.KindNotFound:
 		row.Absent, row.FreshUntil = true, now.Add(b.r.o.AbsentFor)
@@ -170,7 +166,7 @@ func (b *besides) refresh(ctx context.Context, k remoteKey, domain packhouse.Key
 		row.Body, row.BodyName = answer.Body, hex.EncodeToString(name[:])
 		row.ETag, row.LastModified = answer.Validators.ETag, answer.Validators.LastModified
 	}
-	b.r.remotes.persist(ctx, k, func(tx *catalog.Tx) error { return tx.PutRemoteIndex(ctx, domain, row) })
+	b.r.remotes.unwritten.put(ctx, domain, k, row)
 	return &besideDocument{row: row}, nil
 }
 
@@ -236,11 +232,14 @@ func (r *Resolver) originOf(ctx context.Context, f format.Format, shape *domainS
 	if err != nil {
 		return "", false, err
 	}
+	if err := r.settlePackage(ctx, shape.domain.ID, d.Package, versionKey); err != nil {
+		return "", false, err
+	}
 	held, err := r.holders(ctx, shape.closure(repo), d.Package, versionKey, "")
 	if err != nil {
 		return "", false, err
 	}
-	sources := shape.sources(repo, held.closed)
+	sources := shape.origins(d.Package).admit(repo, shape.sources(repo, held.closed))
 	for _, src := range sources {
 		if src.connection == "" {
 			found, ok := held.versions[src.repo.ID]

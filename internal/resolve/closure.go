@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -8,17 +9,21 @@ import (
 	"github.com/packhouse/packhouse"
 	"github.com/packhouse/packhouse/internal/catalog"
 	"github.com/packhouse/packhouse/internal/feed"
+	"github.com/packhouse/packhouse/internal/groups"
 )
 
-// domainShape is a domain with its repositories and their edges, as of mark. It is
+// domainShape is a domain with its repositories, their edges and its package groups, as of
+// mark. It is
 // shared and never changes.
 type domainShape struct {
 	mark   feed.Mark
 	domain catalog.DomainRow
+	groups *groups.Set
 	byName map[string]*catalog.RepositoryRow
 	byID   map[int64]*catalog.RepositoryRow
 
 	closures sync.Map // repository id to []int64
+	searched int      // how many upstreams a closure has; 0 means packhouse.MaxUpstreams
 }
 
 func newShape(domain catalog.DomainRow, rows []catalog.RepositoryRow) *domainShape {
@@ -53,7 +58,7 @@ func (r *Resolver) shape(ctx context.Context, ref packhouse.DomainRef) (*domainS
 	}); err != nil {
 		return nil, domainError(ref, err)
 	}
-	s.mark = mark
+	s.mark, s.searched = mark, r.o.MaxUpstreams
 	if s.domain.ID == id { // else the domain was made anew in between: use it once
 		r.shapes.Store(ref, s)
 	}
@@ -69,7 +74,9 @@ func readShape(ctx context.Context, tx *catalog.Tx, ref packhouse.DomainRef) (*d
 	if err != nil {
 		return nil, err
 	}
-	return newShape(domain, rows), nil
+	s := newShape(domain, rows)
+	s.groups, err = readGroups(ctx, tx, domain.ID)
+	return s, err
 }
 
 func domainError(ref packhouse.DomainRef, err error) error {
@@ -89,18 +96,19 @@ func (s *domainShape) repository(ref packhouse.RepoRef) (*catalog.RepositoryRow,
 
 // closure returns the ids of the repositories that are searched when repo is asked:
 // itself first, then its upstreams depth-first in listed order, each once, at most
-// packhouse.MaxUpstreams after it. The slice is shared and must not be changed.
+// s.searched after it. The slice is shared and must not be changed.
 // Source: codeartifact.md 3.1 rules 1 and 2.
 func (s *domainShape) closure(repo *catalog.RepositoryRow) []int64 {
 	if ids, ok := s.closures.Load(repo.ID); ok {
 		return ids.([]int64)
 	}
+	most := cmp.Or(s.searched, packhouse.MaxUpstreams)
 	ids := make([]int64, 0, 8)
 	seen := map[int64]bool{}
 	var visit func(id int64)
 	visit = func(id int64) {
 		row, ok := s.byID[id]
-		if !ok || seen[id] || len(ids) > packhouse.MaxUpstreams {
+		if !ok || seen[id] || len(ids) > most {
 			return
 		}
 		seen[id] = true

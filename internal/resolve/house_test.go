@@ -258,15 +258,28 @@ func (s guardedStore) Stage(ctx context.Context) (blob.Staged, error) {
 	return s.Store.Stage(ctx)
 }
 
-// failingSealer lets transactions fail half-way.
+// failingSealer lets transactions fail half-way, or stay there.
 type failingSealer struct {
 	catalog.Sealer
 	fails atomic.Bool
+	held  atomic.Pointer[chan struct{}] // closed by who lets them go on; nil for none
+}
+
+// hold keeps all transactions from ending that write a revision, until release is called.
+func (s *failingSealer) hold() (release func()) {
+	held := make(chan struct{})
+	s.held.Store(&held)
+	return sync.OnceFunc(func() { s.held.Store(nil); close(held) })
 }
 
 func (s *failingSealer) Seal(ctx context.Context, k packhouse.KeyRef, aad string, plain []byte) ([]byte, error) {
-	if s.fails.Load() && strings.HasPrefix(aad, "revisions.") {
-		return nil, errors.New("sealing fails")
+	if strings.HasPrefix(aad, "revisions.") {
+		if s.fails.Load() {
+			return nil, errors.New("sealing fails")
+		}
+		if held := s.held.Load(); held != nil {
+			<-*held
+		}
 	}
 	return s.Sealer.Seal(ctx, k, aad, plain)
 }
@@ -299,8 +312,14 @@ func (h *house) now() time.Time {
 
 func (h *house) pass(d time.Duration) { h.offset.Add(int64(d)) }
 
-// restart makes a new resolver over the same stores: all memory is gone.
+// restart closes the resolver and makes a new one over the same stores: all memory is gone.
 func (h *house) restart() {
+	h.t.Helper()
+	if h.r != nil {
+		if err := h.r.Close(h.t.Context()); err != nil {
+			h.t.Fatal(err)
+		}
+	}
 	h.r = resolve.New(h.o)
 	h.t.Cleanup(func() { _ = h.r.Close(context.WithoutCancel(h.t.Context())) })
 }
@@ -328,6 +347,7 @@ func (h *house) newDomain(name string, key func() packhouse.KeyRef) catalog.Doma
 
 func (h *house) update(fn func(context.Context, *catalog.Tx) error) {
 	h.t.Helper()
+	h.recorded()
 	if err := h.db.Update(h.t.Context(), func(tx *catalog.Tx) error { return fn(h.t.Context(), tx) }); err != nil {
 		h.t.Fatal(err)
 	}
@@ -335,7 +355,19 @@ func (h *house) update(fn func(context.Context, *catalog.Tx) error) {
 
 func (h *house) view(fn func(context.Context, *catalog.Tx) error) {
 	h.t.Helper()
+	h.recorded()
 	if err := h.db.View(h.t.Context(), func(tx *catalog.Tx) error { return fn(h.t.Context(), tx) }); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// recorded waits for what clients have pulled, as everybody does who reads records.
+func (h *house) recorded() {
+	h.t.Helper()
+	if h.r == nil {
+		return
+	}
+	if err := h.r.Settle(h.t.Context()); err != nil {
 		h.t.Fatal(err)
 	}
 }
@@ -553,9 +585,6 @@ func (h *house) wantReason(repo, name, version, reason string) {
 // settle waits until pulls are over, by closing the resolver, and starts a new one.
 func (h *house) settle() {
 	h.t.Helper()
-	if err := h.r.Close(h.t.Context()); err != nil {
-		h.t.Fatal(err)
-	}
 	h.restart()
 }
 
@@ -583,6 +612,7 @@ func bytesOf(seed byte, n int) []byte {
 // objects counts what lies in the blob store.
 func (h *house) objects() int {
 	h.t.Helper()
+	h.recorded()
 	n := 0
 	if err := h.blobs.List(h.t.Context(), "", func(blob.Info) error { n++; return nil }); err != nil {
 		h.t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/packhouse/packhouse"
 	"github.com/packhouse/packhouse/internal/catalog"
+	"github.com/packhouse/packhouse/internal/feed"
 	"github.com/packhouse/packhouse/internal/fetch"
 	"github.com/packhouse/packhouse/internal/format"
 	"github.com/packhouse/packhouse/internal/vault"
@@ -46,6 +47,7 @@ type pullOrder struct {
 	versionKey string
 	version    *format.RemoteVersion
 	asset      *format.RemoteAsset
+	looked     feed.Mark // of holder's package, from before the version was looked for
 }
 
 func (o pullOrder) LogValue() slog.Value {
@@ -128,8 +130,8 @@ func (p *pull) follow(ctx context.Context) (packhouse.Asset, io.ReadCloser, erro
 	return p.asset, p.spool.Follow(ctx), nil
 }
 
-// lead is the pull's own goroutine: transfer, verify, retain, then let go of the last
-// bytes (R26, R27).
+// lead is the pull's own goroutine: transfer, verify, let go of the last bytes (R26, R27),
+// retain.
 func (r *Resolver) lead(ctx context.Context, k pullKey, p *pull) {
 	defer close(p.done)
 	defer r.forget(k, p)
@@ -158,13 +160,23 @@ func (r *Resolver) lead(ctx context.Context, k pullKey, p *pull) {
 	}
 	if why := p.unkeepable(); why != "" {
 		r.log.LogAttrs(ctx, slog.LevelWarn, "pulled version not kept", slog.Any("pull", p.order), slog.String("reason", why))
-	} else if err := r.retainPulled(ctx, p.order, spool, repos); err != nil {
+		spool.Settle()
+		return
+	}
+	// The bytes are what the registry declares: the clients get them now, and even if they
+	// cannot be kept. Who looks for the version from here on waits for its record.
+	o := p.order
+	behind := r.behind.begin(o.shape.domain.ID, o.name, o.versionKey)
+	defer r.behind.end(behind)
+	if behind != nil {
+		spool.Settle()
+	}
+	if err := r.retainPulled(ctx, o, spool, repos); err != nil {
 		level := slog.LevelWarn
 		if errors.Is(err, errPanicked) {
 			level = slog.LevelError
 		}
-		// The bytes are what the registry declares: the clients get them all the same.
-		r.log.LogAttrs(ctx, level, "pulled version not retained", slog.Any("pull", p.order), slog.Any("error", err))
+		r.log.LogAttrs(ctx, level, "pulled version not retained", slog.Any("pull", o), slog.Any("error", err))
 	}
 	spool.Settle()
 }
@@ -190,20 +202,52 @@ func (r *Resolver) forget(k pullKey, p *pull) {
 	}
 }
 
+// errRecorded ends a pull of a version that another pull has recorded since its client
+// looked for it.
+var errRecorded = errors.New("the version has been recorded")
+
+// recorded returns errRecorded if the repository with the connection has the version by
+// now: its pull may have ended between a client's look and its joining (R28).
+func (r *Resolver) recorded(ctx context.Context, o pullOrder) error {
+	if r.o.Clock.Holds(o.looked) {
+		return nil
+	}
+	held, err := r.holders(ctx, []int64{o.holder.ID}, o.name, o.versionKey, o.asset.Name)
+	if _, ok := held.versions[o.holder.ID]; err == nil && ok {
+		return errRecorded
+	}
+	return err
+}
+
 // begin opens spool and transfer and fills in what clients are told first.
 func (r *Resolver) begin(ctx context.Context, p *pull) (spool *vault.Staging, body io.ReadCloser, err error) {
 	defer contain(&err)
 	o := p.order
+	if err := r.recorded(ctx, o); err != nil {
+		return nil, nil, err
+	}
 	limit := o.format.Spec().MaxAsset
 	if limit == 0 {
 		limit = defaultMaxAsset
 	}
-	spool, err = r.o.Vault.Stage(ctx, o.shape.domain.Key, limit, true)
-	if err != nil {
-		return nil, nil, StoreError("stage pull", err)
-	}
+	// The file is made while the registry is asked. MD5 is costly and asked for seldom, so
+	// only one that is declared is computed now.
+	staged := make(chan struct{})
+	var unstaged error
+	go func() {
+		defer close(staged)
+		defer contain(&unstaged)
+		spool, unstaged = r.o.Vault.Stage(ctx, o.shape.domain.Key, limit, o.asset.Hashes.MD5 != "")
+	}()
 	artifact, err := r.o.Fetch.Download(ctx, o.conn, o.asset.URL)
-	if err != nil {
+	<-staged
+	switch {
+	case unstaged != nil && err == nil:
+		_ = artifact.Body.Close() // nothing of it was taken
+		fallthrough
+	case unstaged != nil:
+		return nil, nil, StoreError("stage pull", unstaged)
+	case err != nil:
 		spool.Discard()
 		return nil, nil, err
 	}
@@ -277,6 +321,10 @@ func (r *Resolver) retainPulled(ctx context.Context, o pullOrder, spool *vault.S
 	if err != nil {
 		return fmt.Errorf("inspect: %w", err)
 	}
+	in, err := r.intake(ctx, domain.Ref, o.name, o.holder)
+	if err != nil {
+		return err
+	}
 	var generation int64
 	if err := r.o.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
 		generation, err = tx.NextGeneration(ctx, domain.ID, asset.Digest)
@@ -290,7 +338,7 @@ func (r *Resolver) retainPulled(ctx context.Context, o pullOrder, spool *vault.S
 	}
 	used := false
 	err = r.o.Catalog.Update(ctx, func(tx *catalog.Tx) (err error) {
-		used, err = r.recordPulled(ctx, tx, o, asked, asset, facts, blob)
+		used, err = r.recordPulled(ctx, tx, o, in, asked, asset, facts, blob)
 		return err
 	})
 	if errors.Is(err, catalog.ErrInDoubt) {
@@ -323,10 +371,10 @@ func pulledFacts(ctx context.Context, o pullOrder, asset packhouse.Asset, conten
 
 // recordPulled writes the version's pointers. used tells whether a row refers to the
 // object that was kept for it.
-func (r *Resolver) recordPulled(ctx context.Context, tx *catalog.Tx, o pullOrder, asked []*catalog.RepositoryRow,
+func (r *Resolver) recordPulled(ctx context.Context, tx *catalog.Tx, o pullOrder, in intake, asked []*catalog.RepositoryRow,
 	asset packhouse.Asset, facts packhouse.Facts, blob packhouse.BlobRef) (used bool, err error) {
 	domain, now := o.shape.domain, r.now().UTC()
-	targets, err := r.lockTargets(ctx, tx, domain, append([]*catalog.RepositoryRow{o.holder}, asked...), o.name, facts.DisplayName, o.versionKey, now)
+	targets, err := r.lockTargets(ctx, tx, domain, append([]*catalog.RepositoryRow{o.holder}, asked...), o.name, facts.DisplayName, o.versionKey, in, now)
 	// The repository with the connection decides: if it has the version by another way
 	// since, or takes nothing any more, nobody gets this one.
 	if err != nil || !slices.ContainsFunc(targets, func(t target) bool { return t.repo.ID == o.holder.ID }) {
@@ -352,7 +400,7 @@ func (r *Resolver) recordPulled(ctx context.Context, tx *catalog.Tx, o pullOrder
 			Version: o.version.Version, VersionKey: o.versionKey, RevisionID: id, Status: o.version.Status,
 			Origin:    packhouse.Origin{Type: packhouse.OriginExternal, Connection: o.conn.Name},
 			Published: published, Recorded: now, Overlay: o.version.Overlay,
-		}, revision.Name); err != nil {
+		}, revision.Name, len(revision.Assets)); err != nil {
 			return false, err
 		}
 	}

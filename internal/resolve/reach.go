@@ -49,9 +49,14 @@ func (x Reach) Order(records map[int64]*packhouse.Package) []int64 {
 		return x.RepoIDs
 	}
 	var order []int64
-	for _, src := range x.shape.sources(x.repo, func(id int64) bool {
+	var origins Origins
+	for _, p := range records {
+		origins = x.shape.origins(p.Ref.Package)
+		break
+	}
+	for _, src := range origins.admit(x.repo, x.shape.sources(x.repo, func(id int64) bool {
 		return effectiveControls(records[id]).Upstream == packhouse.Block
-	}) {
+	})) {
 		if src.connection == "" {
 			order = append(order, src.repo.ID)
 		}

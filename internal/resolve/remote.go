@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -79,12 +80,13 @@ func (k remoteKey) String() string {
 // remoteIndexes keeps the indexes of connections: read ones in bounded memory, all of
 // them as sealed rows (reliability.md R29).
 type remoteIndexes struct {
-	r       *Resolver
-	memory  *otter.Cache[remoteKey, *remoteIndex]
-	budget  *semaphore.Weighted // bytes of large documents; see flight.go
-	encoder func() (*zstd.Encoder, error)
-	decoder func() (*zstd.Decoder, error)
-	ids     sync.Map // connection name to credential id, which is costly
+	r         *Resolver
+	unwritten *unwritten
+	memory    *otter.Cache[remoteKey, *remoteIndex]
+	budget    *semaphore.Weighted // bytes of large documents; see flight.go
+	encoder   func() (*zstd.Encoder, error)
+	decoder   func() (*zstd.Decoder, error)
+	ids       sync.Map // connection name to credential id, which is costly
 
 	mu      sync.Mutex
 	flights map[remoteKey]*indexFlight
@@ -93,7 +95,7 @@ type remoteIndexes struct {
 
 func newRemoteIndexes(r *Resolver) *remoteIndexes {
 	return &remoteIndexes{
-		r: r,
+		r: r, unwritten: &unwritten{r: r, rows: map[remoteKey]*unwrittenRow{}},
 		memory: otter.Must(&otter.Options[remoteKey, *remoteIndex]{
 			MaximumWeight: uint64(max(r.o.IndexBytes, 0)),
 			Weigher:       func(_ remoteKey, i *remoteIndex) uint32 { return uint32(max(0, min(i.weight, math.MaxInt32))) },
@@ -248,11 +250,7 @@ func (c *remoteIndexes) load(ctx context.Context, f *indexFlight, k remoteKey, d
 // stored reads the row of an index; nil if there is none.
 func (c *remoteIndexes) stored(ctx context.Context, k remoteKey, domain packhouse.KeyRef) (*remoteIndex, error) {
 	mark := c.r.o.Clock.Remote(k.domain, k.connection, k.name)
-	var row catalog.RemoteRow
-	err := c.r.o.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
-		row, err = tx.RemoteIndex(ctx, domain, k.connection, k.credential, k.name)
-		return err
-	})
+	row, err := c.unwritten.stored(ctx, domain, k)
 	if errors.Is(err, catalog.ErrNotFound) {
 		return nil, nil
 	}
@@ -363,7 +361,7 @@ func (c *remoteIndexes) refresh(ctx context.Context, f *indexFlight, k remoteKey
 		renewed := *kept
 		renewed.failed, renewed.retryAt = nil, time.Time{}
 		renewed.row.Fetched, renewed.row.FreshUntil = now, now.Add(c.r.o.FreshFor)
-		c.persist(ctx, k, func(tx *catalog.Tx) error { return tx.TouchRemoteIndex(ctx, renewed.row) })
+		c.unwritten.touch(ctx, domain, k, renewed.row)
 		return &renewed, nil
 	case packhouse.KindOf(err) == packhouse.KindNotFound && err != nil:
 		row.Absent, row.FreshUntil = true, now.Add(c.r.o.AbsentFor)
@@ -390,19 +388,23 @@ func (c *remoteIndexes) refresh(ctx context.Context, f *indexFlight, k remoteKey
 	if kept != nil && !kept.row.Absent && kept.row.BodyName == row.BodyName {
 		// The same document under new validators: nothing that was made of it is old.
 		fresh.mark = kept.mark
-		c.persist(ctx, k, func(tx *catalog.Tx) error { return tx.TouchRemoteIndex(ctx, row) })
+		c.unwritten.touch(ctx, domain, k, row)
 		return fresh, nil
 	}
 	if kept != nil && !kept.row.Absent {
 		c.tellChanged(ctx, f, k, fresh, kept)
 	}
 	fresh.row.Body = encoder.EncodeAll(fetched.Body, nil)
-	return c.keep(ctx, k, domain, fresh, kept), nil
+	fresh = c.keep(ctx, k, domain, fresh, kept)
+	if f.held >= budgetBytes/2 {
+		runtime.GC() // what packing it took must not lie beside what rendering it takes
+	}
+	return fresh, nil
 }
 
-// keep writes a row with its body and tells of it.
+// keep sees to it that a row with its body is written, and tells of it.
 func (c *remoteIndexes) keep(ctx context.Context, k remoteKey, domain packhouse.KeyRef, i, before *remoteIndex) *remoteIndex {
-	c.persist(ctx, k, func(tx *catalog.Tx) error { return tx.PutRemoteIndex(ctx, domain, i.row) })
+	c.unwritten.put(ctx, domain, k, i.row)
 	i.row.Body = nil
 	if before != nil {
 		// Views made of the index before, or of its absence, are old now.
@@ -410,15 +412,6 @@ func (c *remoteIndexes) keep(ctx context.Context, k remoteKey, domain packhouse.
 	}
 	i.mark = c.r.o.Clock.Remote(k.domain, k.connection, k.name)
 	return i
-}
-
-// persist writes what a good answer brought. When that fails, with a full disk for
-// example, the answer is good all the same and memory has it (R21).
-func (c *remoteIndexes) persist(ctx context.Context, k remoteKey, fn func(*catalog.Tx) error) {
-	if err := c.r.o.Catalog.Update(ctx, fn); err != nil {
-		c.r.log.LogAttrs(ctx, slog.LevelWarn, "upstream index not kept", slog.String("upstream", k.connection),
-			slog.String("package", k.name.String()), slog.Any("error", err))
-	}
 }
 
 // notWaited tells a caller that its own time was over before the connection's answer.

@@ -44,6 +44,9 @@ type Options struct {
 	// RevalidateFor is how long after its freshness a remote index is still used at once,
 	// while the registry is asked behind it (0: never).
 	RevalidateFor time.Duration
+	// MaxUpstreams is how many repositories besides the asked one are searched; 0 means
+	// packhouse.MaxUpstreams.
+	MaxUpstreams int
 	// Busy, where not nil, is asked before a registry is; its error is the caller's
 	// answer unless something kept can stand in (reliability.md A8, memory).
 	Busy func() error
@@ -66,10 +69,13 @@ type Resolver struct {
 	besides *besides
 	assets  *otter.Cache[assetKey, placedAsset]
 	retains singleflight.Group // retentions of one version in one repository
+	looks   singleflight.Group // for who holds an asset, under way
+	behind  behind
 
 	// base ends when Close has waited long enough; all detached work ends with it.
 	base    context.Context
 	abandon context.CancelFunc
+	closing chan struct{} // closed by Close
 	mu      sync.Mutex
 	pulls   map[pullKey]*pull
 	closed  bool
@@ -90,7 +96,7 @@ func New(o Options) *Resolver {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	r := &Resolver{o: o, log: o.Log, now: o.Now, pulls: map[pullKey]*pull{}}
+	r := &Resolver{o: o, log: o.Log, now: o.Now, pulls: map[pullKey]*pull{}, closing: make(chan struct{})}
 	r.base, r.abandon = context.WithCancel(context.Background())
 	r.remotes = newRemoteIndexes(r)
 	r.besides = newBesides(r)
@@ -104,11 +110,14 @@ func defaultTo[T time.Duration | int](v *T, def T) {
 	}
 }
 
-// Close waits for running pulls and refreshes, at most until ctx ends; those that still
+// Close waits for running pulls, refreshes and what is yet to be written, at most until ctx ends; those that still
 // run then are given up and keep nothing. None starts after Close.
 func (r *Resolver) Close(ctx context.Context) error {
 	r.mu.Lock()
-	r.closed = true
+	if !r.closed {
+		r.closed = true
+		close(r.closing)
+	}
 	r.mu.Unlock()
 	done := make(chan struct{})
 	go func() {

@@ -1,11 +1,9 @@
 package resolve
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,42 +18,44 @@ type target struct {
 	repo   *catalog.RepositoryRow
 	record packhouse.Package
 	name   packhouse.PackageName
+	first  packhouse.OriginControls // of a record that is made
 	now    time.Time
 }
 
 // lockTargets locks the package's record in each of the repositories, making those that
 // are missing, in the order of repositories so that two retentions never wait for each
 // other. Left out are repositories that have the version by now, closed the package to
-// upstreams, or are gone.
+// upstreams, may not take it in, or are gone.
 func (r *Resolver) lockTargets(ctx context.Context, tx *catalog.Tx, domain catalog.DomainRow, repos []*catalog.RepositoryRow,
-	n packhouse.PackageName, display, versionKey string, now time.Time) ([]target, error) {
-	repos = slices.Clone(repos)
-	slices.SortFunc(repos, func(a, b *catalog.RepositoryRow) int { return cmp.Compare(a.ID, b.ID) })
-	repos = slices.CompactFunc(repos, func(a, b *catalog.RepositoryRow) bool { return a.ID == b.ID })
-	targets := make([]target, 0, len(repos))
+	n packhouse.PackageName, display, versionKey string, in intake, now time.Time) ([]target, error) {
+	byID := make(map[int64]*catalog.RepositoryRow, len(repos))
+	ids := make([]int64, 0, len(repos))
 	for _, repo := range repos {
-		if row, err := tx.Repository(ctx, repo.Ref); errors.Is(err, catalog.ErrNotFound) || err == nil && row.ID != repo.ID {
+		byID[repo.ID] = repo
+		ids = append(ids, repo.ID)
+	}
+	receivers, err := tx.Receivers(ctx, ids, n, versionKey)
+	if err != nil {
+		return nil, err
+	}
+	targets := make([]target, 0, len(receivers))
+	for _, receiver := range receivers {
+		if receiver.Has || !in.allows(receiver.RepoID) {
 			continue
-		} else if err != nil {
-			return nil, err
 		}
-		t := target{domain: domain, repo: repo, name: n, now: now}
-		var err error
-		t.record, err = tx.LockPackage(ctx, repo.ID, n)
+		t := target{domain: domain, repo: byID[receiver.RepoID], name: n, first: in.retained(), now: now}
+		err := catalog.ErrNotFound
+		if receiver.PackageID != 0 {
+			t.record, err = tx.LockPackage(ctx, receiver.RepoID, n)
+		}
 		if errors.Is(err, catalog.ErrNotFound) {
 			err = t.create(ctx, tx, display)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("package record: %w", err)
 		}
-		if effectiveControls(&t.record).Upstream == packhouse.Block {
-			continue
-		}
-		switch _, err := tx.Version(ctx, t.record.ID, versionKey); {
-		case errors.Is(err, catalog.ErrNotFound):
+		if effectiveControls(&t.record).Upstream == packhouse.Allow {
 			targets = append(targets, t)
-		case err != nil:
-			return nil, err
 		}
 	}
 	return targets, nil
@@ -65,7 +65,7 @@ func (r *Resolver) lockTargets(ctx context.Context, tx *catalog.Tx, domain catal
 func (t *target) create(ctx context.Context, tx *catalog.Tx, display string) (err error) {
 	t.record, err = tx.InsertPackage(ctx, catalog.NewPackage{
 		RepoID: t.repo.ID, DomainID: t.domain.ID, Name: t.name, DisplayName: display,
-		CollisionKey: t.name.Namespace + "/" + t.name.Name, Controls: retainedControls(), At: t.now,
+		CollisionKey: t.name.Namespace + "/" + t.name.Name, Controls: t.first, At: t.now,
 	})
 	if err != nil {
 		return err
@@ -75,10 +75,14 @@ func (t *target) create(ctx context.Context, tx *catalog.Tx, display string) (er
 	return tx.Record(ctx, c)
 }
 
-// insert writes the version and its change; revision is the name of the row's revision.
-func (t *target) insert(ctx context.Context, tx *catalog.Tx, v catalog.NewVersion, revision string) error {
+// insert writes the version and its change; revision is the name of the row's revision,
+// assets how many it holds.
+// A version that came in since the record was looked at stays.
+func (t *target) insert(ctx context.Context, tx *catalog.Tx, v catalog.NewVersion, revision string, assets int) error {
 	v.PackageID = t.record.ID
-	if _, err := tx.InsertVersion(ctx, v); err != nil {
+	if _, err := tx.InsertVersion(ctx, v); errors.Is(err, catalog.ErrExists) {
+		return nil
+	} else if err != nil {
 		return fmt.Errorf("insert version: %w", err)
 	}
 	seq, err := tx.BumpPackage(ctx, t.record.ID, t.now)
@@ -87,6 +91,7 @@ func (t *target) insert(ctx context.Context, tx *catalog.Tx, v catalog.NewVersio
 	}
 	c := t.change(packhouse.ChangeVersionRetained)
 	c.Version, c.RevisionAfter, c.StatusAfter, c.Sequence = v.Version, revision, v.Status, seq
+	c.AssetsAdded, c.MetadataUpdated = assets, true
 	return tx.Record(ctx, c)
 }
 
@@ -105,6 +110,10 @@ func (r *Resolver) retainPointer(ctx context.Context, shape *domainShape, repo *
 		// One client's leaving must not undo it for the others.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), retainTime)
 		defer cancel()
+		in, err := r.intake(ctx, shape.domain.Ref, n, nil)
+		if err != nil {
+			return nil, err
+		}
 		return nil, r.o.Catalog.Update(ctx, func(tx *catalog.Tx) error {
 			// The source again, as it is now: it may have been archived or deleted since.
 			source, err := tx.Version(ctx, from.PackageID, from.VersionKey)
@@ -115,14 +124,18 @@ func (r *Resolver) retainPointer(ctx context.Context, shape *domainShape, repo *
 				return err
 			}
 			now := r.now().UTC()
-			targets, err := r.lockTargets(ctx, tx, shape.domain, []*catalog.RepositoryRow{repo}, n, display, from.VersionKey, now)
+			targets, err := r.lockTargets(ctx, tx, shape.domain, []*catalog.RepositoryRow{repo}, n, display, from.VersionKey, in, now)
 			if err != nil || len(targets) == 0 {
+				return err
+			}
+			names, err := tx.AssetNames(ctx, []int64{source.RevisionID})
+			if err != nil {
 				return err
 			}
 			return targets[0].insert(ctx, tx, catalog.NewVersion{
 				Version: source.Ref.Version, VersionKey: source.VersionKey, RevisionID: source.RevisionID, Status: source.Status,
 				Origin: source.Origin, Published: source.Published, Recorded: now, Overlay: source.Overlay,
-			}, source.Revision)
+			}, source.Revision, len(names[source.RevisionID]))
 		})
 	})
 	return err

@@ -39,6 +39,9 @@ func (r *Resolver) View(ctx context.Context, pkg packhouse.PackageRef, local boo
 	if local || !f.Spec().Upstreams {
 		ids = ids[:1]
 	}
+	if err := r.settlePackage(ctx, shape.domain.ID, pkg.Package, ""); err != nil {
+		return format.View{}, Stamp{}, err
+	}
 	m := merger{
 		format: f, asked: repo,
 		view:  format.View{Repo: pkg.Repo, Package: pkg.Package, DisplayName: pkg.Package.Name},
@@ -63,12 +66,12 @@ func (r *Resolver) View(ctx context.Context, pkg packhouse.PackageRef, local boo
 	}
 	sources := []source{{repo: repo}}
 	if len(ids) > 1 || !local && f.Spec().Upstreams {
-		sources = shape.sources(repo, func(id int64) bool {
+		sources = shape.origins(pkg.Package).admit(repo, shape.sources(repo, func(id int64) bool {
 			if found, ok := held[id]; ok {
 				return effectiveControls(&found.Package).Upstream == packhouse.Block
 			}
 			return effectiveControls(nil).Upstream == packhouse.Block
-		})
+		}))
 	}
 	asked := map[string]bool{}
 	for _, src := range sources {

@@ -14,6 +14,13 @@ import (
 // AdminName is the name of the user that the first start makes.
 const AdminName = "admin"
 
+// The access key of an ephemeral server's administrator. It is published, so that tests
+// can be written with it.
+const (
+	EphemeralKeyID  = "AKIAPACKHOUSETESTKEY"
+	EphemeralSecret = "packhouse/ephemeral/secret/for/tests/000"
+)
+
 // bootstrap makes the administrator and writes the AWS files, once. It may be cut off
 // anywhere: the next start goes on. Files that were removed later stay removed.
 func (s *Store) bootstrap(ctx context.Context, region, endpoint string) error {
@@ -56,8 +63,11 @@ func (s *Store) handOver(ctx context.Context, keyID string) error {
 			return err
 		}
 		var err error
-		keep, err = identity.CreateUser(ctx, s.Catalog, packhouse.Principal{}, identity.NewUser{
-			Account: s.Account, Name: AdminName, Policies: []string{authz.AdminAccess}})
+		admin := identity.NewUser{Account: s.Account, Name: AdminName, Policies: []string{authz.AdministratorAccess}}
+		if s.ephemeral {
+			admin.KeyID, admin.Secret = EphemeralKeyID, EphemeralSecret
+		}
+		keep, err = identity.CreateUser(ctx, s.Catalog, packhouse.Principal{}, admin)
 		if err != nil {
 			return err
 		}

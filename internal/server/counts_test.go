@@ -172,12 +172,12 @@ func TestPublishStatements(t *testing.T) {
 		s.publish(t, token, name, version)
 		return s.store.Catalog.Statements() - before
 	}
-	if n := statements("crate", "1.0.0"); n > 28 {
-		t.Errorf("the first version of a package took %d statements, want at most 28", n)
+	if n := statements("crate", "1.0.0"); n > 16 {
+		t.Errorf("the first version of a package took %d statements, want at most 16", n)
 	}
 	second := statements("crate", "1.1.0")
-	if second > 22 {
-		t.Errorf("the second version of a package took %d statements, want at most 22", second)
+	if second > 15 {
+		t.Errorf("the second version of a package took %d statements, want at most 15", second)
 	}
 	for i := range 20 {
 		s.publish(t, token, "crate", fmt.Sprintf("2.%d.0", i))

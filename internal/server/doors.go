@@ -18,6 +18,17 @@ func named(door string, h http.Handler) http.Handler {
 	})
 }
 
+// exactly serves one path and nothing below it.
+func exactly(path string, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if httpx.RequestPath(r) != path {
+			http.NotFound(w, r)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
 // replays is the memory of used signatures (reliability.md S7), in the catalog, so that
 // it holds for every process and survives a restart.
 type replays struct{ db *catalog.DB }

@@ -29,7 +29,8 @@ type edge struct {
 	metrics   *metrics
 	log       *slog.Logger
 	panics    panicCount
-	noSpace   func() // called after a request that found the disk full; nil for nothing
+	audit     *auditor // nil records nothing
+	noSpace   func()   // called after a request that found the disk full; nil for nothing
 
 	busyWrites func() error // refuses what carries a package; nil for never
 
@@ -48,7 +49,7 @@ func newEdge(a *addresses, doors map[Owner]http.Handler, l config.Limits, m *met
 // ServeHTTP answers one request and tells of it once.
 func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
-	rec := &httpx.Record{RequestID: e.requestID(r), Client: e.addresses.client(r)}
+	rec := &httpx.Record{RequestID: e.requestID(r), Client: e.addresses.client(r), Secure: e.addresses.secure(r)}
 	h := w.Header()
 	h["X-Request-Id"] = []string{rec.RequestID}
 	if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
@@ -282,6 +283,7 @@ func (e *edge) tell(r *http.Request, rec *httpx.Record, w *answer, took time.Dur
 		status = 499 // the answer was cut off; nobody saw a clean end
 	}
 	e.metrics.request(rec, status, took)
+	e.audit.tell(r, rec, status)
 	if e.noSpace != nil && packhouse.ReasonOf(rec.Err) == "disk_full" {
 		e.noSpace()
 	}

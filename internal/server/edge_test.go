@@ -214,7 +214,11 @@ func TestNoSecretsInTheLog(t *testing.T) {
 }
 
 func TestGreeting(t *testing.T) {
-	h := &health{version: "1", address: func(*http.Request) string { return "http://h" }}
+	query := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/xml")
+		_, _ = io.WriteString(w, "the IAM and STS door\n")
+	})
+	h := &health{version: "1", address: func(*http.Request) string { return "http://h" }, iam: query}
 	for _, tt := range []struct {
 		name, method, accept string
 		status               int
@@ -223,7 +227,8 @@ func TestGreeting(t *testing.T) {
 	}{
 		{"a browser gets three lines", "GET", "text/html,*/*", 200, "text/plain; charset=utf-8", 3},
 		{"a program gets JSON", "GET", "*/*", 200, "application/json", 1},
-		{"IAM comes later", "POST", "", 405, "application/json", 1},
+		{"a form goes to the IAM and STS door", "POST", "", 200, "text/xml", 1},
+		{"another method is told which there are", "PUT", "", 405, "application/json", 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := httptest.NewRequest(tt.method, "/", nil)

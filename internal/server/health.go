@@ -19,6 +19,7 @@ type health struct {
 	metrics  http.Handler
 	version  string
 	address  func(*http.Request) string
+	iam      http.Handler // answers POST /
 
 	stopping atomic.Bool
 }
@@ -63,9 +64,13 @@ func (h *health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // greet answers "/": three lines for a browser, JSON for programs (addresses.md 5).
 func (h *health) greet(w http.ResponseWriter, r *http.Request) {
 	rec := httpx.RecordOf(r.Context())
+	if r.Method == http.MethodPost {
+		h.iam.ServeHTTP(w, r)
+		return
+	}
 	rec.Door, rec.Op = "server", "root"
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
+		w.Header().Set("Allow", "GET, HEAD, POST")
 		_ = httpx.WriteJSON(w, http.StatusMethodNotAllowed, map[string]string{"message": "This address does not take that method."})
 		return
 	}

@@ -90,8 +90,8 @@ func newMatrix(t *testing.T) *matrix {
 				t.Fatal(err)
 			}
 			prefix := "arn:aws:codeartifact:us-east-1:000000000000:"
-			policy = strings.TrimSuffix(policy, "]}") + fmt.Sprintf(`,{"Effect":"Allow","Action":%s,"Resource":["%sdomain/acme","%srepository/acme/team","%spackage/acme/team/*"]}]}`,
-				list, prefix, prefix, prefix)
+			policy = strings.TrimSuffix(policy, "]}") + fmt.Sprintf(`,{"Effect":"Allow","Action":%s,"Resource":["%sdomain/acme","%srepository/acme/team","%spackage/acme/team/*","%spackage-group/acme/*"]}]}`,
+				list, prefix, prefix, prefix, prefix)
 		}
 		made, err := identity.CreateUser(t.Context(), m.store.Catalog, packhouse.Principal{}, identity.NewUser{Account: m.Account(), Name: "may-" + name, Document: policy})
 		if err != nil {
@@ -180,7 +180,11 @@ func (m *matrix) request(method, target, token, body string) int {
 // far as the decision.
 func (m *matrix) fill(f packhouse.FormatID, rt format.Route, method string) (below, body string) {
 	m.serial++
-	name := fmt.Sprintf("cell-%d", m.serial)
+	return fillRoute(f, rt, method, fmt.Sprintf("cell-%d", m.serial))
+}
+
+// fillRoute is fill for a package by name.
+func fillRoute(f packhouse.FormatID, rt format.Route, method, name string) (below, body string) {
 	file := name + "-1.0.0.tgz"
 	switch {
 	case !strings.Contains(rt.Pattern, "{@name}"):
@@ -267,34 +271,65 @@ var operationRow = regexp.MustCompile(`(?:op|change)\("(\w+)", "(\w+)", "([^"]+)
 var elsewhere = map[string]bool{"CreateDomain": true, "ListDomains": true, "ListRepositories": true, "CopyPackageVersions": true,
 	"GetAuthorizationToken": true, "PublishPackageVersion": true}
 
-// operations asks for every row of the API's table as every right, at every place.
-func (m *matrix) operations() {
-	t := m.t
+// operationRows are name, method and path of every row of the API's table, the ones that
+// delete last, or nothing is left for the others.
+func operationRows(t *testing.T) [][]string {
+	t.Helper()
 	source, err := os.ReadFile("../codeartifact/operations.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows := operationRow.FindAllStringSubmatch(string(source), -1)
-	if len(rows) < 32 {
-		t.Fatalf("only %d operations found", len(rows))
+	var rows, deleting [][]string
+	for _, row := range operationRow.FindAllStringSubmatch(string(source), -1) {
+		if strings.HasPrefix(row[1], "Delete") {
+			deleting = append(deleting, row[1:])
+		} else {
+			rows = append(rows, row[1:])
+		}
 	}
-	// What deletes comes last, or nothing is left for the others.
-	deletes := func(row []string) bool { return strings.HasPrefix(row[1], "Delete") }
-	rows = slices.Concat(slices.DeleteFunc(slices.Clone(rows), deletes), slices.DeleteFunc(slices.Clone(rows), func(row []string) bool { return !deletes(row) }))
+	if rows = append(rows, deleting...); len(rows) != 48 {
+		t.Fatalf("%d operations found, want 48", len(rows))
+	}
+	return rows
+}
+
+const firstAccount = "000000000000"
+
+// members are a query and a body that are well-formed for every operation, about a
+// package at a place.
+func members(operation, domain, repo, pkg string) (url.Values, map[string]any) {
+	query := url.Values{"domain": {domain}, "repository": {repo}, "format": {"npm"}, "package": {pkg}, "version": {"1.0.0"},
+		"asset": {"package.tgz"}, "external-connection": {"public:npmjs"}, "package-group": {"/npm//" + pkg + "$"}, "originRestrictionType": {"PUBLISH"},
+		"source-repository": {repo}, "destination-repository": {repo},
+		"resourceArn": {"arn:aws:codeartifact:us-east-1:" + firstAccount + ":repository/" + domain + "/" + repo}}
 	body := map[string]any{"versions": []string{"1.0.0"}, "targetStatus": "Archived", "restrictions": map[string]string{"publish": "ALLOW", "upstream": "ALLOW"},
-		"tags": []map[string]string{{"key": "a", "value": "b"}}, "tagKeys": []string{"a"}}
-	for _, row := range rows {
-		name, method, path := row[1], row[2], row[3]
+		"tags": []map[string]string{{"key": "a", "value": "b"}}, "tagKeys": []string{"a"}, "packageGroup": "/npm//" + pkg + "$",
+		"policyDocument": `{"Statement":{"Effect":"Allow","Principal":{"AWS":"444455556666"},"Action":"codeartifact:ReadFromRepository","Resource":"*"}}`}
+	switch operation {
+	case "PutDomainPermissionsPolicy": // has its domain in the body (codeartifact.md 1.1, rule 4)
+		query.Del("domain")
+		body["domain"] = domain
+	case "UpdatePackageGroupOriginConfiguration":
+		body["restrictions"] = map[string]string{"PUBLISH": "ALLOW"}
+	}
+	return query, body
+}
+
+// operations asks for every row of the API's table as every right, at every place.
+func (m *matrix) operations() {
+	t := m.t
+	for _, row := range operationRows(t) {
+		name, method, path := row[0], row[1], row[2]
 		if elsewhere[name] {
 			continue
 		}
+		// What is about package groups is about the domain, and so is what is below /domain,
+		// whichever repository is named.
+		aboutDomain := strings.Contains(path, "/domain") || strings.Contains(path, "package-group") || name == "ListAssociatedPackages"
 		for _, place := range places {
-			query := url.Values{"domain": {place.domain}, "repository": {place.repo}, "format": {"npm"}, "package": {"cell"}, "version": {"1.0.0"},
-				"asset": {"package.tgz"}, "external-connection": {"public:npmjs"},
-				"resourceArn": {"arn:aws:codeartifact:us-east-1:000000000000:repository/" + place.domain + "/" + place.repo}}
+			query, body := members(name, place.domain, place.repo, "cell")
 			for right := range rights {
-				// What is below /domain is about the domain, whichever repository is named.
-				want := may(right, "codeartifact:"+name) && (place == places[0] || strings.Contains(path, "/domain") && place.domain == places[0].domain)
+				want := may(right, "codeartifact:"+name) && (place == places[0] || aboutDomain && place.domain == places[0].domain)
 				c, err := client.New(m.keys[right])
 				if err != nil {
 					t.Fatal(err)

@@ -14,11 +14,15 @@ import (
 	"github.com/packhouse/packhouse"
 	"github.com/packhouse/packhouse/internal/codeartifact"
 	"github.com/packhouse/packhouse/internal/config"
+	"github.com/packhouse/packhouse/internal/events"
 	"github.com/packhouse/packhouse/internal/feed"
 	"github.com/packhouse/packhouse/internal/fetch"
 	"github.com/packhouse/packhouse/internal/format"
 	"github.com/packhouse/packhouse/internal/formats"
+	"github.com/packhouse/packhouse/internal/iam"
 	"github.com/packhouse/packhouse/internal/identity"
+	"github.com/packhouse/packhouse/internal/mcp"
+	"github.com/packhouse/packhouse/internal/oidc"
 	"github.com/packhouse/packhouse/internal/ops"
 	"github.com/packhouse/packhouse/internal/pages"
 	"github.com/packhouse/packhouse/internal/registry"
@@ -40,6 +44,12 @@ type Server struct {
 	fetch    *fetch.Client
 	resolver *resolve.Resolver
 	engine   *ops.Service
+	audit    *ops.AuditLog
+	auditor  *auditor
+	outward  *fetch.Outward
+	issuers  *fetch.Outward // OpenID Connect issuers
+	bell     *events.Bell
+	stream   *codeartifact.Events
 	disk     *diskGuard
 	memory   *memoryGuard
 	health   *health
@@ -59,6 +69,9 @@ type Options struct {
 	Log     *slog.Logger
 	Version string
 	Now     func() time.Time // nil means time.Now
+	// Ephemeral keeps packages and the database in memory and gives the administrator a
+	// key that everybody knows; the data directory holds keys and little else.
+	Ephemeral bool
 }
 
 // Build opens the data directory, builds the engine and the doors and listens. It needs
@@ -92,10 +105,17 @@ func Build(ctx context.Context, c *config.Config, o Options) (s *Server, err err
 	}
 
 	s.disk = newDiskGuard(c.DataDir, c.Disk, o.Log)
-	s.disk.check(ctx)
+	if !o.Ephemeral {
+		s.disk.check(ctx)
+	}
 	clock := feed.NewClock()
-	s.store, err = OpenStore(ctx, StoreOptions{Dir: c.DataDir, Create: true, Account: c.AccountID,
-		Guard: s.disk.wrap, OnCommit: clock.Advance, Log: o.Log})
+	s.bell = &events.Bell{}
+	committed := func(changes []packhouse.Change) {
+		clock.Advance(changes)
+		s.bell.Ring(changes)
+	}
+	s.store, err = OpenStore(ctx, StoreOptions{Dir: c.DataDir, Create: true, Account: c.AccountID, Ephemeral: o.Ephemeral,
+		Guard: s.disk.wrap, OnCommit: committed, Log: o.Log})
 	if err != nil {
 		return s, err
 	}
@@ -106,12 +126,16 @@ func Build(ctx context.Context, c *config.Config, o Options) (s *Server, err err
 	}
 	s.disk.off = newReadOnly(c.DataDir, s.store.Catalog.Refuse, o.Log)
 	s.disk.off.look(ctx)
+	s.audit = ops.NewAuditLog(s.store.Catalog, o.Log)
+	s.auditor = newAuditor(s.audit, c.Audit.Reads)
 	doors, m, err := s.doors(ctx, addresses, clock, o)
 	if err != nil {
 		return s, err
 	}
 	edge := newEdge(addresses, doors, c.Limits, m, o.Log)
 	edge.noSpace = s.disk.noSpace
+	edge.audit = s.auditor
+	m.counts("packhouse_audit_records_lost_total", "Records of refused requests and of reads that the audit log had no room for.", func() float64 { return float64(s.audit.Lost()) })
 	edge.busyWrites = s.memory.refusePublishes
 	s.http = &http.Server{
 		Handler:           edge,
@@ -122,6 +146,7 @@ func Build(ctx context.Context, c *config.Config, o Options) (s *Server, err err
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug), // noise that clients make
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: c.Limits.StreamsPerConn},
 	}
+	s.http.RegisterOnShutdown(s.stream.Close)
 	return s, nil
 }
 
@@ -152,14 +177,17 @@ func (s *Server) doors(ctx context.Context, a *addresses, clock *feed.Clock, o O
 	s.resolver = resolve.New(resolve.Options{Catalog: s.store.Catalog, Vault: s.store.Vault, Fetch: s.fetch, Clock: clock,
 		Formats: byID, Connections: conns, Address: s.addresses.address, Log: s.log, Now: o.Now,
 		FreshFor: c.Upstreams.FreshFor, AbsentFor: c.Upstreams.AbsentFor, StaleFor: c.Upstreams.StaleFor,
-		RevalidateFor: c.Upstreams.RevalidateFor, Busy: s.memory.refuseMisses})
+		RevalidateFor: c.Upstreams.RevalidateFor, MaxUpstreams: c.Quotas.UpstreamsSearched, Busy: s.memory.refuseMisses})
+	s.outward = fetch.NewOutward(fetch.Options{UserAgent: "packhouse/" + o.Version, Refuse: a.ownAddress}, c.Webhooks.AllowHosts)
+	s.issuers = fetch.NewOutward(fetch.Options{UserAgent: "packhouse/" + o.Version, Refuse: a.ownAddress}, c.Auth.IssuerHosts)
 	engine := ops.New(ops.Options{Catalog: s.store.Catalog, Vault: s.store.Vault, Keys: s.store.Keys, Identity: s.identity,
-		Resolver: s.resolver, Clock: clock, Formats: byID, KnownFormats: formats.ServiceIDs(), Connections: conns,
+		Resolver: s.resolver, Clock: clock, Formats: byID, KnownFormats: formats.ServiceIDs(), Namespaces: formats.Namespaces(), Connections: conns,
 		KeyARN: func(owner packhouse.AccountID, keyID string) string { return keyARN(c.Region, owner, keyID) },
 		Region: c.Region, Account: s.store.Account, HostSuffix: c.EndpointHostSuffix, PublicURL: c.PublicURL,
-		Signing: signed(c.Signing), DocumentBytes: int64(c.Memory.Documents), Quotas: ops.Quotas{AssetBytes: int64(c.Limits.Asset)}, LoginTokenLife: c.Auth.LoginTokenLife, Log: s.log, Now: o.Now})
+		Signing: signed(c.Signing), DocumentBytes: int64(c.Memory.Documents), Quotas: quotas(c), Webhooks: s.outward, WebIdentity: oidc.New(s.issuers.Get, o.Now), LoginTokenLife: c.Auth.LoginTokenLife, Log: s.log, Now: o.Now})
 	s.engine = engine
 
+	limiter := rates(c.Rates)
 	address := func(r *http.Request) registry.Address {
 		at, _ := a.find(r) // the edge has refused others
 		return at
@@ -167,7 +195,7 @@ func (s *Server) doors(ctx context.Context, a *addresses, clock *feed.Clock, o O
 	base := func(r *http.Request) string { return address(r).Base }
 	packages, err := registry.New(registry.Options{Formats: s.rooms, ServiceIDs: addressed(), House: engine,
 		Identity: s.identity, Account: s.store.Account, Address: address,
-		PerPrincipal: c.Limits.RequestsPrincipal, Log: s.log})
+		PerPrincipal: c.Limits.RequestsPrincipal, Rates: limiter, Log: s.log})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -176,9 +204,13 @@ func (s *Server) doors(ctx context.Context, a *addresses, clock *feed.Clock, o O
 		return nil, nil, err
 	}
 	control := codeartifact.New(codeartifact.Options{Service: engine, Identity: s.identity, Replays: replays{s.store.Catalog},
-		Region: c.Region, Formats: formats.ServiceIDs(), MaxBody: int64(c.Limits.APIBody), Address: base, Secure: a.secure, Now: o.Now, Log: s.log})
+		Region: c.Region, Formats: formats.ServiceIDs(), MaxBody: int64(c.Limits.APIBody), Address: base, Secure: a.secure, Rates: limiter, Now: o.Now, Log: s.log})
+	s.stream = codeartifact.NewEvents(codeartifact.EventOptions{API: control, Service: engine, Token: s.identity.Token, Wait: s.bell.Wait})
 
+	identities := iam.New(iam.Options{Service: engine, Identity: s.identity, Replays: replays{s.store.Catalog},
+		Region: c.Region, Secure: a.secure, Now: o.Now, Log: s.log})
 	m.counts("packhouse_catalog_statements_total", "SQL statements run.", func() float64 { return float64(s.store.Catalog.Statements()) })
+	m.shows("packhouse_event_streams", "Open streams of events.", func() float64 { return float64(s.stream.Open()) })
 	m.shows("packhouse_disk_low", "1 while publishes are refused because the disk is nearly full.", func() float64 {
 		if s.disk.low.Load() {
 			return 1
@@ -188,14 +220,19 @@ func (s *Server) doors(ctx context.Context, a *addresses, clock *feed.Clock, o O
 	m.shows("packhouse_memory_shed", "What is refused for want of memory: 0 nothing, 1 publishes, 2 pulls too.", func() float64 {
 		return float64(s.memory.level.Load())
 	})
-	s.health = &health{ping: s.store.Catalog.Ping, degraded: s.disk.degraded, metrics: m.handler(), version: o.Version, address: base}
+	s.health = &health{ping: s.store.Catalog.Ping, degraded: s.disk.degraded, metrics: m.handler(), version: o.Version, address: base, iam: identities}
 	return map[Owner]http.Handler{
 		OwnerServer:       s.health,
 		OwnerCodeArtifact: named("codeartifact", control),
-		OwnerRegistry:     packages,
-		OwnerPages:        browser,
-		OwnerFixed:        http.HandlerFunc(fixed),
-		OwnerOCI:          http.HandlerFunc(reservedOCI),
+		OwnerOpenAPI:      exactly("/openapi.json", codeartifact.OpenAPI(formats.ServiceIDs(), o.Version)),
+		OwnerMCP: exactly("/mcp", mcp.Handler(mcp.HandlerOptions{API: control, Tokens: s.identity,
+			Tools: func() []codeartifact.Tool { return codeartifact.Tools(formats.ServiceIDs()) }, Tell: s.auditor.tell,
+			Write: c.MCP.Write == "on", MaxBody: int64(c.Limits.APIBody), Version: o.Version, Log: s.log})),
+		OwnerEvents:   s.stream,
+		OwnerRegistry: packages,
+		OwnerPages:    browser,
+		OwnerFixed:    http.HandlerFunc(fixed),
+		OwnerOCI:      http.HandlerFunc(reservedOCI),
 	}, m, nil
 }
 
@@ -234,13 +271,17 @@ func (s *Server) Account() packhouse.AccountID { return s.store.Account }
 func (s *Server) Run(ctx context.Context) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.background.Go(func() { s.identity.Run(work) })
-	s.background.Go(func() { s.disk.run(work) })
+	if !s.store.ephemeral {
+		s.background.Go(func() { s.disk.run(work) })
+	}
 	s.background.Go(func() { s.memory.run(work) })
 	s.background.Go(func() { s.disk.latch.run(work) })
 	s.background.Go(func() { s.disk.off.run(work) })
 	s.background.Go(func() { s.sweep(work) })
 	s.background.Go(func() { s.addresses.run(work, s) })
 	s.background.Go(func() { s.engine.IndexPackages(work) })
+	s.background.Go(func() { s.audit.Run(work) })
+	s.background.Go(func() { s.dispatcher().Run(work) })
 	failed := make(chan error, 1)
 	go func() { failed <- s.serve() }() // ends by Shutdown or Close below
 
@@ -308,6 +349,12 @@ func (s *Server) release() error {
 	}
 	if s.fetch != nil {
 		s.fetch.Close()
+	}
+	if s.outward != nil {
+		s.outward.Close()
+	}
+	if s.issuers != nil {
+		s.issuers.Close()
 	}
 	if s.store != nil {
 		if err := s.store.Close(); err != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/packhouse/packhouse"
 	"github.com/packhouse/packhouse/internal/blob"
 	"github.com/packhouse/packhouse/internal/blob/fileblob"
+	"github.com/packhouse/packhouse/internal/blob/memblob"
 	"github.com/packhouse/packhouse/internal/catalog"
 	"github.com/packhouse/packhouse/internal/keys/local"
 	"github.com/packhouse/packhouse/internal/vault"
@@ -55,6 +56,8 @@ type Store struct {
 	TokenKey []byte
 	// Fresh reports that this was the first start.
 	Fresh bool
+
+	ephemeral bool
 }
 
 // StoreOptions are what OpenStore needs.
@@ -64,6 +67,8 @@ type StoreOptions struct {
 	Create bool
 	// Account is the number of the account that a first start makes.
 	Account packhouse.AccountID
+	// Ephemeral keeps blobs and catalog in memory.
+	Ephemeral bool
 	// Guard wraps the blob store; nil for none.
 	Guard    func(blob.Store) blob.Store
 	OnCommit func([]packhouse.Change)
@@ -76,12 +81,15 @@ func OpenStore(ctx context.Context, o StoreOptions) (*Store, error) {
 	if err := prepareDir(o.Dir, o.Create); err != nil {
 		return nil, err
 	}
-	s := &Store{Dir: o.Dir}
+	s := &Store{Dir: o.Dir, ephemeral: o.Ephemeral}
 	var err error
 	if s.Keys, err = local.Open(filepath.Join(o.Dir, keyFile)); err != nil {
 		return nil, err
 	}
-	if s.Blobs, err = fileblob.Open(filepath.Join(o.Dir, blobFolder)); err != nil {
+	database := filepath.Join(o.Dir, databaseFile)
+	if o.Ephemeral {
+		s.Blobs, database = memblob.New(), ":memory:"
+	} else if s.Blobs, err = fileblob.Open(filepath.Join(o.Dir, blobFolder)); err != nil {
 		return nil, fmt.Errorf("open blobs: %w", err)
 	}
 	if o.Guard != nil {
@@ -90,7 +98,7 @@ func OpenStore(ctx context.Context, o StoreOptions) (*Store, error) {
 	s.Vault = vault.New(s.Blobs, s.Keys)
 	seal := &sealer{vault: s.Vault}
 	s.Catalog, err = catalog.Open(ctx, catalog.Options{
-		DSN: filepath.Join(o.Dir, databaseFile), Sealer: seal, Log: o.Log, OnCommit: o.OnCommit})
+		DSN: database, Sealer: seal, Log: o.Log, OnCommit: o.OnCommit})
 	if err != nil {
 		return nil, err
 	}

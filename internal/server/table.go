@@ -19,6 +19,9 @@ const (
 	OwnerFixed        Owner = "fixed"
 	OwnerOCI          Owner = "oci"
 	OwnerReserved     Owner = "reserved" // a door that comes later
+	OwnerOpenAPI      Owner = "openapi"
+	OwnerMCP          Owner = "mcp"
+	OwnerEvents       Owner = "events"
 )
 
 // Row gives a first path segment of the main address to somebody.
@@ -41,9 +44,9 @@ func Segments() []Row {
 		{"healthz", reading, OwnerServer},
 		{"readyz", reading, OwnerServer},
 		{"metrics", reading, OwnerServer},
-		{"openapi.json", nil, OwnerReserved},
-		{"mcp", nil, OwnerReserved},
-		{"events", nil, OwnerReserved},
+		{"openapi.json", reading, OwnerOpenAPI},
+		{"mcp", posting, OwnerMCP},
+		{"events", nil, OwnerEvents},
 		{"v1", nil, OwnerCodeArtifact},
 		{"v2", nil, OwnerReserved},
 		{"v3", nil, OwnerReserved},

@@ -60,17 +60,21 @@ func (s *Staging) Follow(ctx context.Context) io.ReadCloser {
 		return f
 	}
 	s.followers++
-	stream, err := sio.DecryptReader(&packages{src: f.source()}, config(s.secret, 0))
-	f.stream, f.err = stream, err
+	s.window.want(0)
 	return f
 }
 
 // follower reads a staging from the start. One goroutine reads; another may close.
 type follower struct {
-	ctx    context.Context // a reader has no other way to be told
-	s      *Staging
-	stream io.Reader
-	err    error // sticky
+	ctx  context.Context // a reader has no other way to be told
+	s    *Staging
+	next int64  // number of the package to read next
+	rest []byte // of the one before, in plain
+	err  error  // sticky
+
+	plain  []byte    // nil before the first read that is smaller than a package
+	stream io.Reader // of sio; its next package is number opens
+	opens  int64
 
 	mu     sync.Mutex
 	closed bool
@@ -84,9 +88,36 @@ func (f *follower) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	n, err := f.stream.Read(p)
-	if err != nil {
-		f.err = f.explain(err)
+	if len(f.rest) == 0 && len(p) >= packageSize {
+		return f.fill(p)
+	}
+	if len(f.rest) == 0 {
+		if f.plain == nil {
+			f.plain = make([]byte, packageSize)
+		}
+		n, err := f.fill(f.plain)
+		if err != nil {
+			return 0, err
+		}
+		f.rest = f.plain[:n]
+	}
+	n := copy(p, f.rest)
+	f.rest = f.rest[n:]
+	return n, nil
+}
+
+// fill reads whole packages into p, which has room for one at least: it waits for the
+// first one, and takes what is in sight behind it.
+func (f *follower) fill(p []byte) (n int, err error) {
+	for f.err == nil && len(p)-n >= packageSize && (n == 0 || f.inSight()) {
+		m, err := f.read(p[n : n+packageSize])
+		n += m
+		switch {
+		case err == io.EOF: //nolint:errorlint // one that is wrapped is a failure of the writer, not an end
+			f.err = err
+		case err != nil:
+			f.err = fmt.Errorf("follow blob: %w", damaged(err))
+		}
 	}
 	if n > 0 {
 		return n, nil // the error comes with the next read
@@ -94,16 +125,63 @@ func (f *follower) Read(p []byte) (int, error) {
 	return 0, f.err
 }
 
-// explain turns the end of an empty blob, which has no last package for sio to see,
-// into an end.
-func (f *follower) explain(err error) error {
+// inSight reports whether the next package may be read without waiting.
+func (f *follower) inSight() bool {
 	f.s.mu.Lock()
-	empty := f.s.settled && f.s.written == 0
-	f.s.mu.Unlock()
-	if err == io.EOF || empty { //nolint:errorlint // one that is wrapped is a failure of the writer, not an end
-		return io.EOF
+	defer f.s.mu.Unlock()
+	return f.s.failure == nil && f.next*sealedPackage < f.s.visible
+}
+
+// read reads the next package into p, which has packageSize bytes, and returns how many
+// of them are its own.
+func (f *follower) read(p []byte) (int, error) {
+	s, number := f.s, f.next
+	if _, err := f.await(number * sealedPackage); err != nil {
+		return 0, err
 	}
-	return fmt.Errorf("follow blob: %w", damaged(err))
+	f.next++
+	s.window.want(number)
+	if n := s.window.get(p, number); n > 0 {
+		return n, nil
+	}
+	if f.stream == nil || f.opens != number {
+		stream, err := sio.DecryptReader(&packages{src: growing{f}, off: number * sealedPackage}, config(s.secret, uint32(number))) //nolint:gosec // as of content
+		if err != nil {
+			return 0, err
+		}
+		f.stream = stream
+	}
+	n, err := f.stream.Read(p)
+	if err != nil && (err != io.EOF || n == 0) {
+		return 0, err
+	}
+	f.opens = f.next
+	s.window.put(number, p[:n])
+	return n, nil
+}
+
+// await waits until a sealed byte at off is in sight and returns where those that are end.
+// Errors: io.EOF behind the last one; those of Fail and of ctx.
+func (f *follower) await(off int64) (visible int64, err error) {
+	s := f.s
+	for {
+		s.mu.Lock()
+		failure, visible, settled, changed := s.failure, s.visible, s.settled, s.changed
+		s.mu.Unlock()
+		switch {
+		case failure != nil:
+			return 0, failure
+		case off < visible:
+			return visible, nil
+		case settled:
+			return 0, io.EOF
+		}
+		select {
+		case <-changed:
+		case <-f.ctx.Done():
+			return 0, context.Cause(f.ctx)
+		}
+	}
 }
 
 // Close lets go of the staging. It may be repeated.
@@ -121,44 +199,29 @@ func (f *follower) Close() error {
 	return nil
 }
 
-// source reads sealed bytes that may not have been written yet.
-func (f *follower) source() io.ReaderAt { return growing{f} }
-
+// growing is sealed bytes that may not have been written yet.
 type growing struct{ f *follower }
 
 // ReadAt waits until a byte at off is in sight and reads what is. What is in sight
 // ends with a whole package, so that a package is never read in two.
 func (g growing) ReadAt(p []byte, off int64) (int, error) {
-	s := g.f.s
-	for {
-		s.mu.Lock()
-		failure, visible, settled, changed := s.failure, s.visible, s.settled, s.changed
-		s.mu.Unlock()
-		switch {
-		case failure != nil:
-			return 0, failure
-		case off < visible:
-			if rest := visible - off; int64(len(p)) > rest {
-				p = p[:rest]
-			}
-			n, err := s.staged.ReadAt(p, off)
-			if n == len(p) {
-				return n, nil
-			}
-			// Bytes that were given up meanwhile are closed: say why they were.
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			if s.failure != nil {
-				err = s.failure
-			}
-			return n, err
-		case settled:
-			return 0, io.EOF
-		}
-		select {
-		case <-changed:
-		case <-g.f.ctx.Done():
-			return 0, context.Cause(g.f.ctx)
-		}
+	visible, err := g.f.await(off)
+	if err != nil {
+		return 0, err
 	}
+	if rest := visible - off; int64(len(p)) > rest {
+		p = p[:rest]
+	}
+	s := g.f.s
+	n, err := s.staged.ReadAt(p, off)
+	if n == len(p) {
+		return n, nil
+	}
+	// Bytes that were given up meanwhile are closed: say why they were.
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failure != nil {
+		err = s.failure
+	}
+	return n, err
 }

@@ -43,6 +43,8 @@ type Staging struct {
 	digest   packhouse.Digest
 	content  *content // opens what is staged, after Finish
 
+	window *window // of writer and followers
+
 	// Of writer and followers.
 	mu        sync.Mutex
 	changed   chan struct{} // closed and replaced when what follows changes
@@ -59,7 +61,7 @@ type Staging struct {
 // beyond it fails with *packhouse.Error of KindTooLarge. SHA-1, SHA-256 and SHA-512
 // (and MD5 if md5 is set) are computed on the way; hashing runs beside the writer,
 // who seals, so that a slow hash does not add to a slow disk. Less than 1 MiB is held
-// in memory, however large the blob.
+// in memory, however large the blob, and up to 4 MiB more while it is followed.
 func (v *Vault) Stage(ctx context.Context, k packhouse.KeyRef, limit int64, md5 bool) (*Staging, error) {
 	ks, err := v.keysets.get(ctx, k)
 	if err != nil {
@@ -71,7 +73,7 @@ func (v *Vault) Stage(ctx context.Context, k packhouse.KeyRef, limit int64, md5 
 	}
 	s := &Staging{
 		vault: v, key: k, keyset: ks, secret: newBlobKey(), limit: limit,
-		staged: staged, hasher: newHasher(md5), changed: make(chan struct{}),
+		staged: staged, hasher: newHasher(md5), changed: make(chan struct{}), window: newWindow(&v.windowed),
 	}
 	if s.sealer, err = sio.EncryptWriter(sealedWriter{s}, config(s.secret, 0)); err != nil {
 		return nil, errors.Join(fmt.Errorf("stage blob: %w", err), staged.Discard())
@@ -92,6 +94,7 @@ func (s *Staging) Write(p []byte) (int, error) {
 		return 0, s.writeErr
 	}
 	s.hasher.write(p)
+	s.window.write(s.taken, p) // before anybody may see it
 	if n, err := s.sealer.Write(p); err != nil {
 		s.writeErr = fmt.Errorf("write blob: %w", err)
 		return n, s.writeErr
@@ -228,6 +231,7 @@ func (s *Staging) release() {
 	}
 	s.mu.Unlock()
 	if !needed && first {
+		s.window.end()
 		// What stays behind is swept; there is nobody to tell.
 		_ = s.staged.Discard()
 	}

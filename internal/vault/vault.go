@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/packhouse/packhouse"
 	"github.com/packhouse/packhouse/internal/blob"
@@ -21,6 +22,8 @@ type Vault struct {
 	store   blob.Store
 	keysets *keysets
 	small   smallBlobs
+	// windowed counts the packages in windows of stagings.
+	windowed atomic.Int64
 }
 
 // New makes a vault over a blob store and a key provider.

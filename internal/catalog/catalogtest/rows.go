@@ -32,7 +32,8 @@ func testRoundTrip(t *testing.T, w *world) {
 	installation := catalog.Installation{UUID: "u", TokenEpoch: 3, Keyset: []byte("ks"), KeyID: "k", Created: w.now}
 	change := packhouse.Change{At: w.now, Principal: "arn", RequestID: "r", Door: "d", Kind: packhouse.ChangeTagSet, DomainID: w.domain.ID, RepoID: w.a.ID,
 		Domain: w.domain.Ref, Repo: "a", Package: name("box"), Version: "1", Tag: "t", RevisionBefore: "x", RevisionAfter: "y",
-		StatusBefore: packhouse.Archived, StatusAfter: packhouse.Published, Sequence: 7, DedupID: "dd", Detail: "more"}
+		StatusBefore: packhouse.Archived, StatusAfter: packhouse.Published, Sequence: 7, DedupID: "dd", Detail: "more",
+		AssetsAdded: 1, AssetsRemoved: 2, AssetsUpdated: 3, MetadataUpdated: true, Administrator: account}
 	remote := catalog.RemoteRow{DomainID: w.domain.ID, Connection: "c", CredentialID: "cr", Name: name("box"), ETag: "e", LastModified: "lm",
 		Fetched: w.now, FreshUntil: w.now.Add(time.Minute), Body: []byte("body"), BodyName: "b1"}
 	principal := catalog.PrincipalRow{Account: account, Kind: packhouse.KindUser, Name: "Ann", ARN: "arn:ann", Epoch: 2, Created: w.now}

@@ -19,12 +19,19 @@ var writes = []string{"AddConnection", "ApproveLogin", "DenyLogin", "InsertLogin
 	"InsertDomain", "InsertInstallation", "InsertPackage", "InsertPrincipal", "InsertRepository", "InsertToken", "InsertVersion", "PutPolicy",
 	"PutRemoteIndex", "PutResourceTags", "PutSetting", "Record", "RememberSignature", "RemoveConnection", "RemoveResourceTags", "RemoveTag",
 	"ReplaceUpstreams", "RepointVersion", "SetAccessKeyActive", "SetControls", "SetDescription", "SetOrigin", "SetOverlay", "SetStatus", "SetTag",
-	"TouchRemoteIndex", "UseBlob", "IndexPackages", "Star", "Unstar", "InsertSigningKey", "ExpireSigningKey"}
+	"TouchRemoteIndex", "UseBlob", "IndexPackages", "Star", "Unstar", "InsertSigningKey", "ExpireSigningKey", "InsertPackageGroup", "SetPackageGroupTexts", "SetPackageGroupOrigin", "DeletePackageGroup",
+	"InsertWebhook", "EnableWebhook", "MoveWebhook", "DeleteWebhook", "InsertDeliveries", "PutDelivery", "Redeliver", "PruneDeliveries",
+	"AccessKeyUsed", "AddMember", "DeleteAccessKey", "DeleteInlinePolicy", "DeletePolicy", "DeleteProvider", "DetachPolicy", "InsertPolicy",
+	"InsertProvider", "PutInlinePolicy", "RemoveMember", "UpdatePrincipal",
+	"AppendAudit", "PutResourcePolicy", "DeleteResourcePolicy"}
 
 // others are reads of what has no tombstones: identities, the ledger, and content,
 // which is reached through live versions only.
-var others = []string{"CountUploads", "ExpiredUploads", "Upload", "UploadParts", "LiveTokens", "LoginByPage", "LoginByPoll", "PasswordByName", "Revoked", "SecondFactor", "AccessKey", "Accounts", "Assets", "CountStars", "Summaries", "BlobsWithoutHashes", "Changes", "Facts", "FindBlob", "IdentityEpoch", "Installation",
-	"NextGeneration", "PoliciesOf", "Principal", "PrincipalByName", "Principals", "SigningKeys", "CurrentSigningKey", "KnownRemotes", "RemoteIndex", "Setting", "TokenByPublicID", "Tokens"}
+var others = []string{"CountUploads", "ExpiredUploads", "Upload", "UploadParts", "LiveTokens", "LoginByPage", "LoginByPoll", "PasswordByName", "Revoked", "SecondFactor", "AccessKey", "Accounts", "Assets", "CountStars", "Summaries", "BlobsWithoutHashes", "Changes", "LatestChange", "ChangeBefore", "AssetNames", "Webhook", "WebhookByID", "Webhooks", "EnabledWebhooks",
+	"DueDeliveries", "Deliveries", "CountWaiting", "Facts", "FindBlob", "BlobToKeep", "IdentityEpoch", "Installation",
+	"NextGeneration", "Audit", "AuditBefore", "PoliciesOf", "Principal", "PrincipalByName", "Principals", "SigningKeys", "CurrentSigningKey", "KnownRemotes", "RemoteIndex", "Setting", "TokenByPublicID", "Tokens", "DomainPackageAt", "PackageGroupTexts",
+	"AccessKeys", "CountPolicies", "CountPrincipals", "GroupsOf", "InlinePolicies", "ManagedPolicies", "Members", "PolicyByName", "PrincipalsAfter",
+	"Provider", "Providers", "RightsOf"}
 
 // testTombstones buries everything and calls every read. A new method of Tx must be
 // put on one of the lists.
@@ -46,7 +53,9 @@ func testTombstones(t *testing.T, w *world) {
 		return errors.Join(tx.Star(w.ctx, who, p.ID), tx.SetTag(w.ctx, p.ID, "latest", v.ID, w.now), tx.ReplaceUpstreams(w.ctx, w.a.ID, []int64{w.b.ID}),
 			tx.ReplaceUpstreams(w.ctx, w.b.ID, []int64{w.a.ID}),
 			tx.PutResourceTags(w.ctx, catalog.TaggedDomain, w.domain.ID, []packhouse.ResourceTag{{Key: "k", Value: "v"}}),
-			tx.PutResourceTags(w.ctx, catalog.TaggedRepository, w.a.ID, []packhouse.ResourceTag{{Key: "k", Value: "v"}}))
+			tx.PutResourceTags(w.ctx, catalog.TaggedRepository, w.a.ID, []packhouse.ResourceTag{{Key: "k", Value: "v"}}),
+			tx.PutResourcePolicy(w.ctx, packhouse.ResourceDomain, w.domain.ID, catalog.ResourcePolicyRow{Revision: "1", Document: "{}"}),
+			tx.PutResourcePolicy(w.ctx, packhouse.ResourceRepository, w.a.ID, catalog.ResourcePolicyRow{Revision: "1", Document: "{}"}))
 	}
 	both := []int64{w.a.ID, w.b.ID}
 	reads := map[string]func(*catalog.Tx) ([]any, error){
@@ -63,6 +72,13 @@ func testTombstones(t *testing.T, w *world) {
 		"PulledAssets": func(tx *catalog.Tx) ([]any, error) {
 			return result(tx.PulledAssets(w.ctx, both, name("box"), ""))
 		},
+		"Receivers": func(tx *catalog.Tx) ([]any, error) {
+			return result(tx.Receivers(w.ctx, both, name("box"), "1.0.0"))
+		},
+		"Receivers, versions": func(tx *catalog.Tx) ([]any, error) {
+			found, err := tx.Receivers(w.ctx, both, name("box"), "1.0.0")
+			return []any{slices.DeleteFunc(found, func(r catalog.Receiver) bool { return !r.Has })}, err
+		},
 		"RepositoryLives": func(tx *catalog.Tx) ([]any, error) { return result(tx.RepositoryLives(w.ctx, w.a.ID)) },
 		"Package":         func(tx *catalog.Tx) ([]any, error) { return result(tx.Package(w.ctx, w.a.ID, name("box"))) },
 		"LockPackage":     func(tx *catalog.Tx) ([]any, error) { return result(tx.LockPackage(w.ctx, w.a.ID, name("box"))) },
@@ -75,11 +91,29 @@ func testTombstones(t *testing.T, w *world) {
 			bytes, repositories, err := tx.DomainUsage(w.ctx, w.domain.ID)
 			return []any{bytes, repositories}, err
 		},
+		"PackageGroups": func(tx *catalog.Tx) ([]any, error) {
+			list, err := tx.PackageGroups(w.ctx, w.domain.ID)
+			if err != nil || len(list) == 0 {
+				return []any{nothing, nothing}, err
+			}
+			texts, err := tx.PackageGroupTexts(w.ctx, []int64{list[0].ID})
+			return []any{list, texts}, err
+		},
+		"DomainPackages": func(tx *catalog.Tx) ([]any, error) {
+			return result(tx.DomainPackages(w.ctx, w.domain.ID, catalog.DomainPackage{}, "/", "0", 10))
+		},
 		"ResourceTags": func(tx *catalog.Tx) ([]any, error) {
 			a, err := tx.ResourceTags(w.ctx, catalog.TaggedDomain, w.domain.ID)
 			b, err2 := tx.ResourceTags(w.ctx, catalog.TaggedRepository, w.a.ID)
 			return []any{a, b}, errors.Join(err, err2)
 		},
+		"Access": func(tx *catalog.Tx) ([]any, error) { return result(tx.Access(w.ctx, w.a.Ref)) },
+		"ResourcePolicy": func(tx *catalog.Tx) ([]any, error) {
+			a, err := tx.ResourcePolicy(w.ctx, packhouse.ResourceDomain, w.domain.ID)
+			b, err2 := tx.ResourcePolicy(w.ctx, packhouse.ResourceRepository, w.a.ID)
+			return []any{a, b}, errors.Join(err, err2)
+		},
+		"PolicyHolders": func(tx *catalog.Tx) ([]any, error) { return result(tx.PolicyHolders(w.ctx, account)) },
 		"Repositories": func(tx *catalog.Tx) ([]any, error) {
 			a, _, err := tx.Repositories(w.ctx, catalog.RepositoryFilter{Limit: 10})
 			b, _, err2 := tx.Repositories(w.ctx, catalog.RepositoryFilter{DomainID: w.domain.ID, Limit: 10})
@@ -151,8 +185,8 @@ func testTombstones(t *testing.T, w *world) {
 			return errUndo
 		})
 	}
-	below := []string{"Version", "VersionsByKey", "AllVersions", "Versions", "Tags", "Resolve, versions and tags", "ResolveAsset, versions", "Held"}
-	record := []string{"Package", "LockPackage", "Packages", "Resolve", "Search", "Listed", "Starred"}
+	below := []string{"Receivers, versions", "Version", "VersionsByKey", "AllVersions", "Versions", "Tags", "Resolve, versions and tags", "ResolveAsset, versions", "Held"}
+	record := []string{"Package", "LockPackage", "Packages", "Resolve", "Search", "Listed", "Starred", "DomainPackages"}
 	w.update(fill)
 	check("before", false)
 	w.update(func(tx *catalog.Tx) error { return tx.DeleteVersion(w.ctx, v.ID) })

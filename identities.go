@@ -1,0 +1,101 @@
+package packhouse
+
+import "time"
+
+// KindGroup is a group of users. It holds policies for its members and never asks for
+// anything itself.
+const KindGroup PrincipalKind = "group"
+
+// Changes of identities, beside those of change.go.
+const (
+	ChangePrincipalUpdated ChangeKind = "principal.updated"
+	ChangePrincipalDeleted ChangeKind = "principal.deleted"
+	ChangeMembersChanged   ChangeKind = "group.members"
+	ChangeProviderChanged  ChangeKind = "provider.changed"
+)
+
+// Resource types of identities, for errors.
+const (
+	ResourceIdentityPolicy = "policy"
+	ResourceAccessKey      = "access key"
+	ResourceProvider       = "OpenID Connect provider"
+)
+
+// IdentityRef names a user, a group or a role.
+type IdentityRef struct {
+	Account AccountID
+	Kind    PrincipalKind // KindUser, KindGroup or KindRole
+	Name    string
+}
+
+// ARN returns arn:aws:iam::ACCOUNT:KIND/NAME.
+func (r IdentityRef) ARN() string { return iamARN(r.Account) + string(r.Kind) + "/" + r.Name }
+
+// Identity is a user, a group or a role as it is shown to those who manage it.
+type Identity struct {
+	IdentityRef
+	UniqueID    string // for life, and nobody else's ever
+	Description string
+	Tags        []ResourceTag // by key
+	Trust       string        // a role's trust policy
+	MaxSession  time.Duration // of a role's sessions; whole seconds, 0 for anybody else
+	Created     time.Time
+}
+
+// AccessKey is an access key without its secret.
+type AccessKey struct {
+	ID       string
+	Active   bool
+	Created  time.Time
+	LastUsed time.Time // zero for never; minutes may pass before a use is seen here
+	Service  string    // that it was last used for
+}
+
+// Provider is an OpenID Connect provider that an account trusts.
+type Provider struct {
+	Account     AccountID
+	Issuer      string // URL without its scheme: the name in ARNs and condition keys
+	URL         string
+	Audiences   []string
+	Thumbprints []string // as given; nothing is decided by them
+	Created     time.Time
+}
+
+// IdentityPolicyARN returns the ARN of a managed policy; account is "aws" for those that
+// the server ships.
+func IdentityPolicyARN(account AccountID, name string) string {
+	return iamARN(account) + "policy/" + name
+}
+
+// ProviderARN returns the ARN of an OpenID Connect provider; issuer is its address
+// without scheme.
+func ProviderARN(account AccountID, issuer string) string {
+	return iamARN(account) + "oidc-provider/" + issuer
+}
+
+// SessionARN returns the ARN of a role's session.
+func SessionARN(account AccountID, role, session string) string {
+	return "arn:" + Partition + ":sts::" + string(account) + ":assumed-role/" + role + "/" + session
+}
+
+func iamARN(account AccountID) string {
+	return "arn:" + Partition + ":iam::" + string(account) + ":"
+}
+
+// Session is what a session has besides the identity that it was made of. It is
+// immutable.
+type Session struct {
+	Name string // of a role's session; "" for a user's
+	// Policies are documents that narrow what the session may do; with none it may do
+	// all that its identity may.
+	Policies []string
+	Tags     []ResourceTag // they go before the identity's own
+}
+
+// Actions on identities and credentials that have one name for all kinds.
+const (
+	ActionAssumeRole                Action = "sts:AssumeRole"
+	ActionAssumeRoleWithWebIdentity Action = "sts:AssumeRoleWithWebIdentity"
+	ActionTagSession                Action = "sts:TagSession"
+	ActionGetSessionToken           Action = "sts:GetSessionToken"
+)

@@ -1,0 +1,7 @@
+package limits
+
+// Addresses returns how many buckets of addresses are kept.
+func Addresses(l *Limiter) int {
+	l.addresses.kept.CleanUp()
+	return l.addresses.kept.EstimatedSize()
+}
