@@ -168,10 +168,10 @@ func TestWebIdentity(t *testing.T) {
 	}
 
 	// The AWS CLI makes the exchange, and runs CodeArtifact with what it got.
-	file := filepath.Join(t.TempDir(), "token")
+	file, home := filepath.Join(t.TempDir(), "token"), t.TempDir() // the command keeps credentials at home
 	runAWS := func(args ...string) (string, error) {
 		cmd := exec.Command("aws", args...)
-		cmd.Env = append(serverEnv(), "AWS_ENDPOINT_URL="+s.URL, "AWS_DEFAULT_REGION="+seedRegion, "AWS_ROLE_ARN="+*role.Role.Arn,
+		cmd.Env = append(serverEnv(), "HOME="+home, "AWS_ENDPOINT_URL="+s.URL, "AWS_DEFAULT_REGION="+seedRegion, "AWS_ROLE_ARN="+*role.Role.Arn,
 			"AWS_ROLE_SESSION_NAME=job-2", "AWS_WEB_IDENTITY_TOKEN_FILE="+file, "AWS_MAX_ATTEMPTS=1",
 			"AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull, "AWS_EC2_METADATA_DISABLED=true")
 		b, err := cmd.CombinedOutput()
