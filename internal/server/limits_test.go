@@ -405,11 +405,18 @@ func TestStreamResetsAreBounded(t *testing.T) {
 				}
 				<-out
 			}
-			// The connection answers once more, or has ended.
-			_, err := c.ask("/nothing", address)
-			for err == nil {
-				var kind byte
-				if kind, _, _, err = c.read(); kind == frameHeaders {
+			// The connection answers once more, or ends: soon, as the last reset is counted
+			// when its handler has returned.
+			var err error
+			for deadline := time.Now().Add(10 * time.Second); ; {
+				_, err = c.ask("/nothing", address)
+				for err == nil {
+					var kind byte
+					if kind, _, _, err = c.read(); kind == frameHeaders {
+						break
+					}
+				}
+				if tt.open || err != nil || time.Now().After(deadline) {
 					break
 				}
 			}
