@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/packhouse/packhouse/internal/codeartifact"
 )
 
 func newHook() *cobra.Command {
@@ -202,28 +204,10 @@ func answerText(status int, text string) string {
 	return answer
 }
 
-// delivery is a delivery as the server describes it.
-type delivery struct {
-	ID         int64      `json:"id"`
-	Event      string     `json:"eventId"`
-	Domain     string     `json:"domain"`
-	Repository string     `json:"repository"`
-	Package    string     `json:"package"`
-	Version    string     `json:"packageVersion"`
-	Kind       string     `json:"kind"`
-	State      string     `json:"state"`
-	Attempts   int        `json:"attempts"`
-	Status     int        `json:"status,omitempty"`
-	Error      string     `json:"error,omitempty"`
-	Created    time.Time  `json:"createdTime"`
-	Next       *time.Time `json:"nextAttempt,omitempty"`
-	Ended      *time.Time `json:"endedTime,omitempty"`
-}
-
 // maxShown bounds an answer in a table, in characters.
 const maxShown = 60
 
-func (d delivery) row() []string {
+func deliveryRow(d codeartifact.DeliveryJSON) []string {
 	next, answer := "-", []rune("-")
 	if d.Next != nil {
 		next = d.Next.UTC().Format("2006-01-02 15:04:05")
@@ -252,14 +236,14 @@ func newHookDeliveries() *cobra.Command {
 			query.Set("state", *state)
 		}
 		var out struct {
-			Deliveries []delivery `json:"deliveries"`
+			Deliveries []codeartifact.DeliveryJSON `json:"deliveries"`
 		}
 		if err := callHooks(cmd, http.MethodGet, hookPath(args[0], "deliveries"), query, nil, &out); err != nil {
 			return err
 		}
 		var rows [][]string
 		for _, d := range out.Deliveries {
-			rows = append(rows, d.row())
+			rows = append(rows, deliveryRow(d))
 		}
 		return list(cmd.OutOrStdout(), *form, out.Deliveries, []string{"ID", "STATE", "TRIES", "REPOSITORY", "PACKAGE", "CHANGE", "NEXT", "ANSWER"}, rows)
 	}

@@ -44,8 +44,8 @@ func describeWebhook(h packhouse.Webhook) webhookJSON {
 		Repository: h.Filter.Repository, Format: string(h.Filter.Format), Types: h.Filter.DetailTypes, Enabled: &h.Enabled, Created: &h.Created}
 }
 
-// deliveryJSON is a delivery on the wire.
-type deliveryJSON struct {
+// DeliveryJSON is a delivery of a webhook on the wire.
+type DeliveryJSON struct {
 	ID         int64      `json:"id"`
 	Event      string     `json:"eventId"`
 	Domain     string     `json:"domain"`
@@ -62,8 +62,8 @@ type deliveryJSON struct {
 	Ended      *time.Time `json:"endedTime,omitempty"`
 }
 
-func describeDelivery(d packhouse.Delivery) deliveryJSON {
-	out := deliveryJSON{ID: d.ID, Event: d.Event, Domain: d.Package.Repo.Domain.Name, Repository: d.Package.Repo.Name, Package: d.Package.Package.String(),
+func describeDelivery(d packhouse.Delivery) DeliveryJSON {
+	out := DeliveryJSON{ID: d.ID, Event: d.Event, Domain: d.Package.Repo.Domain.Name, Repository: d.Package.Repo.Name, Package: d.Package.Package.String(),
 		Version: d.Version, Kind: string(d.Kind), State: string(d.State), Attempts: d.Attempts, Status: d.Status, Error: d.Error, Created: d.Created}
 	if !d.Next.IsZero() {
 		out.Next = &d.Next
@@ -236,9 +236,9 @@ func (e *Events) listDeliveries(w http.ResponseWriter, r *http.Request, c eventC
 		return err
 	}
 	out := struct {
-		Deliveries []deliveryJSON `json:"deliveries"`
+		Deliveries []DeliveryJSON `json:"deliveries"`
 		Next       int64          `json:"before,omitempty"`
-	}{[]deliveryJSON{}, next}
+	}{[]DeliveryJSON{}, next}
 	for _, d := range list {
 		out.Deliveries = append(out.Deliveries, describeDelivery(d))
 	}
