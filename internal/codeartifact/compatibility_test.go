@@ -3,13 +3,14 @@ package codeartifact
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write docs/api-compatibility.md")
+var update = flag.Bool("update", false, "write docs/api-compatibility.md and README.md's table of operations")
 
 // notes are what somebody who knows the service should know about an operation.
 var notes = map[string]string{
@@ -29,19 +30,21 @@ var notes = map[string]string{
 	"UpdatePackageVersionsStatus":       "To Published, Unlisted or Archived.",
 }
 
-// TestCompatibilityDocument: docs/api-compatibility.md is what the table says. After a
+// TestCompatibilityDocument: docs/api-compatibility.md and README.md are what the table says. After a
 // change of the table run go test ./internal/codeartifact -run Compatibility -update.
 func TestCompatibilityDocument(t *testing.T) {
-	const path = "../../docs/api-compatibility.md"
 	list, _ := readModel(t)
 	done := 0
 	var table strings.Builder
+	families := make(map[string][]string)
 	for _, o := range list {
 		state := "not yet"
 		if findRow(o.name) != nil {
 			state = "works"
 			done++
 		}
+		key := family(o.name) + "|" + state
+		families[key] = append(families[key], o.name)
 		codes := slices.Clone(o.errors)
 		slices.Sort(codes)
 		for i := range codes {
@@ -63,6 +66,29 @@ Errors are those of the model, each a code that ends in Exception. Beside them e
 | Operation | State | Request | Errors | To know |
 |---|---|---|---|---|
 %s`, done, len(list), table.String())
+	keep(t, "../../docs/api-compatibility.md", want)
+
+	var rows strings.Builder
+	for _, key := range slices.Sorted(maps.Keys(families)) {
+		of, state, _ := strings.Cut(key, "|")
+		fmt.Fprintf(&rows, "| %s | %s | %s |\n", of, strings.Join(families[key], ", "), state)
+	}
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(readme), "<!-- operations: written by make gen -->\n")
+	_, after, closed := strings.Cut(rest, "<!-- end of operations -->\n")
+	if !ok || !closed {
+		t.Fatal("README.md has no marked table of operations")
+	}
+	keep(t, "../../README.md", before+"<!-- operations: written by make gen -->\n| Operations about | | State |\n|---|---|---|\n"+
+		rows.String()+"<!-- end of operations -->\n"+after)
+}
+
+// keep compares the file with what it should be, or makes it so with -update.
+func keep(t *testing.T, path, want string) {
+	t.Helper()
 	if *update {
 		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
