@@ -27,6 +27,8 @@ const (
 	ChangeVersionDisposed     ChangeKind = "version.disposed"
 	ChangeVersionDeleted      ChangeKind = "version.deleted"
 	ChangeUpstreamChanged     ChangeKind = "upstream-changed"
+	ChangeAssetDamaged        ChangeKind = "asset.damaged"  // its stored bytes are not what was kept
+	ChangeAssetRestored       ChangeKind = "asset.restored" // they are again
 	ChangeTagSet              ChangeKind = "tag.set"
 	ChangeTagRemoved          ChangeKind = "tag.removed"
 	ChangeResourceTagsChanged ChangeKind = "resource.tags"
@@ -36,6 +38,8 @@ const (
 	ChangeSignedIn            ChangeKind = "principal.signed-in"
 	ChangeSignedOut           ChangeKind = "principal.signed-out"
 	ChangeWebhook             ChangeKind = "webhook.changed"
+	ChangeBlocked             ChangeKind = "block.created"
+	ChangeReleased            ChangeKind = "block.deleted"
 	ChangeTokenCreated        ChangeKind = "token.created"
 	ChangeTokenRevoked        ChangeKind = "token.revoked"
 )

@@ -12,6 +12,7 @@ const (
 	ChangePrincipalDeleted ChangeKind = "principal.deleted"
 	ChangeMembersChanged   ChangeKind = "group.members"
 	ChangeProviderChanged  ChangeKind = "provider.changed"
+	ChangeAccountCreated   ChangeKind = "account.created"
 )
 
 // Resource types of identities, for errors.
@@ -21,15 +22,29 @@ const (
 	ResourceProvider       = "OpenID Connect provider"
 )
 
-// IdentityRef names a user, a group or a role.
+// IdentityRef names a user, a group or a role. Names are unique whatever the path is.
 type IdentityRef struct {
 	Account AccountID
 	Kind    PrincipalKind // KindUser, KindGroup or KindRole
 	Name    string
+	// Path is where the identity stands, as in "/team/x/"; "" where nobody said, which
+	// finds it under every path and means "/" in an ARN.
+	Path string
 }
 
-// ARN returns arn:aws:iam::ACCOUNT:KIND/NAME.
-func (r IdentityRef) ARN() string { return iamARN(r.Account) + string(r.Kind) + "/" + r.Name }
+// RootPath is the path of everything that has no other.
+const RootPath = "/"
+
+// ARN returns arn:aws:iam::ACCOUNT:KIND/PATH/NAME.
+func (r IdentityRef) ARN() string { return iamARN(r.Account) + string(r.Kind) + placed(r.Path, r.Name) }
+
+// placed is a name behind its path.
+func placed(path, name string) string {
+	if path == "" {
+		path = RootPath
+	}
+	return path + name
+}
 
 // Identity is a user, a group or a role as it is shown to those who manage it.
 type Identity struct {
@@ -39,6 +54,7 @@ type Identity struct {
 	Tags        []ResourceTag // by key
 	Trust       string        // a role's trust policy
 	MaxSession  time.Duration // of a role's sessions; whole seconds, 0 for anybody else
+	Boundary    string        // ARN of the permissions boundary, "" for none; lists leave it out
 	Created     time.Time
 }
 
@@ -62,9 +78,9 @@ type Provider struct {
 }
 
 // IdentityPolicyARN returns the ARN of a managed policy; account is "aws" for those that
-// the server ships.
-func IdentityPolicyARN(account AccountID, name string) string {
-	return iamARN(account) + "policy/" + name
+// the server ships. A path of "" means "/".
+func IdentityPolicyARN(account AccountID, path, name string) string {
+	return iamARN(account) + "policy" + placed(path, name)
 }
 
 // ProviderARN returns the ARN of an OpenID Connect provider; issuer is its address
@@ -73,7 +89,7 @@ func ProviderARN(account AccountID, issuer string) string {
 	return iamARN(account) + "oidc-provider/" + issuer
 }
 
-// SessionARN returns the ARN of a role's session.
+// SessionARN returns the ARN of a role's session. The role's path is not in it.
 func SessionARN(account AccountID, role, session string) string {
 	return "arn:" + Partition + ":sts::" + string(account) + ":assumed-role/" + role + "/" + session
 }

@@ -147,7 +147,7 @@ func TestReadOnlyDirectory(t *testing.T) {
 	l := burning(t, s)
 	blobs := filepath.Join(s.dataDir, "blobs")
 	s.remount("remount,bind,ro", blobs)
-	l.faulty = true
+	l.faulty, l.large = true, true // small content needs the database's files only
 	for range 4 {
 		if err := l.publish(l.own, false); !errors.Is(err, errRefused) {
 			t.Errorf("publish into a read-only directory: %v", err)
@@ -174,6 +174,7 @@ func TestDescriptorsExhausted(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	l := burning(t, s)
+	l.large = true // what is small needs no file
 	pid := s.cmd.Process.Pid
 	limit := func(soft uint64) {
 		t.Helper()

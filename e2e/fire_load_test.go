@@ -35,6 +35,8 @@ type loader struct {
 	own    string // a package that only this loader writes
 	shared string // one that all write, a version each
 
+	large bool // whether all content is, not only that of some numbers
+
 	versions []string // of own, oldest first, known to be there
 	files    []string // versions of the generic package, known to be there
 
@@ -91,14 +93,23 @@ func (l *loader) act() error {
 }
 
 // payload is content that tells whose it is and what it must be: an id, and the sum of
-// noise that follows. Nothing can be cut off or put in its place unnoticed.
-func payload(id string) string {
-	noise := make([]byte, rand.IntN(60_000))
+// noise that follows. Nothing can be cut off or put in its place unnoticed. What is large
+// does not fit into a row of the database.
+func payload(id string, large bool) string {
+	size := rand.IntN(60_000)
+	if large {
+		size += 64 << 10
+	}
+	noise := make([]byte, size)
 	seed := sha256.Sum256([]byte(id))
 	_, _ = rand.NewChaCha8(seed).Read(noise)
 	sum := sha256.Sum256(noise)
 	return id + " " + hex.EncodeToString(sum[:]) + "\n" + string(noise)
 }
+
+// isLarge chooses two of any four numbers in a row. It is not every second one, because
+// publishes and uploads take turns.
+func (l *loader) isLarge(number int64) bool { return l.large || number%4 < 2 }
 
 // checkPayload looks whether content is what payload made for the id.
 func checkPayload(id string, b []byte) error {
@@ -173,8 +184,9 @@ func (l *loader) base() string { return l.s.base("npm", "main", "store") }
 // publish publishes a version; tagged says that the ledger follows the tag, too, that a
 // publish moves.
 func (l *loader) publish(name string, tagged bool) error {
-	version := fmt.Sprintf("1.0.%d", l.serial.Add(1))
-	p := npmPackage{Name: name, Version: version, Files: map[string]string{"self.txt": payload(name + "@" + version)}}
+	number := l.serial.Add(1)
+	version := fmt.Sprintf("1.0.%d", number)
+	p := npmPackage{Name: name, Version: version, Files: map[string]string{"self.txt": payload(name+"@"+version, l.isLarge(number))}}
 	tgz := p.tarball(l.t)
 	changes := []change{{fact{"version", name, version}, integrityOf(tgz)}}
 	if tagged {
@@ -294,8 +306,9 @@ func (l *loader) fileURL(pkg, version string) string {
 
 // upload stores a file of a new version over plain HTTP.
 func (l *loader) upload() error {
-	version := fmt.Sprintf("1.0.%d", l.serial.Add(1))
-	content := []byte(payload(l.filePackage() + "@" + version))
+	number := l.serial.Add(1)
+	version := fmt.Sprintf("1.0.%d", number)
+	content := []byte(payload(l.filePackage()+"@"+version, l.isLarge(number)))
 	sum := sha256.Sum256(content)
 	err := l.change(http.MethodPut, l.fileURL(l.filePackage(), version)+"/self.bin", content,
 		change{fact{"file", l.filePackage(), version}, hex.EncodeToString(sum[:])})

@@ -25,7 +25,7 @@ import (
 
 // passing are tables whose rows come and go without anything being stored for a client;
 // what was refused is in the audit log.
-var passing = []string{"replays", "leases", "settings", "jobs", "epochs", "logins", "audit", "sqlite_sequence"}
+var passing = []string{"replays", "leases", "settings", "jobs", "passes", "epochs", "logins", "audit", "sqlite_sequence"}
 
 // lasting are the columns of tables that also tell when something was used.
 var lasting = map[string]string{"access_keys": "id, principal_id, secret, active, created_at"}

@@ -6,14 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -31,8 +27,7 @@ import (
 //	 3  TestNPMClientMatrix
 //	 4  TestNPMClientMatrix
 //	 5  TestNPMAsksConditionally
-//	 6  TestNPMTamperedBytes; what looks for damaged objects by itself is not built, and
-//	    every read finds them
+//	 6  TestNPMTamperedBytes, TestScrubFindsDamageByItself
 //	 7  npm_publish.txtar
 //	 8  npm_publish.txtar, TestNPMDeprecation
 //	 9  npm_publish.txtar, TestNPMUnpublish
@@ -59,33 +54,10 @@ import (
 //	author: ""                              TestNPMVersionDocument
 //	login writes always-auth, workspaces    TestPackhouseLoginOfEachClient, TestAlwaysAuthIsForYarn1 in internal/format/npm
 //	Full documents differ from short ones   TestNPMVersionDocument
-//	Supply-chain delay                      not built: a cooldown comes with policies
+//	Supply-chain delay                      cooldown.txtar, TestCooldown in internal/resolve
 
 // The list above names only what is there.
-func TestNPMCaseListIsTrue(t *testing.T) {
-	list, _, found := strings.Cut(readFile(t, "npm_cases_test.go"), "\nfunc ")
-	if !found {
-		t.Fatal("there is no list")
-	}
-	var tests strings.Builder
-	for _, dir := range []string{".", "../internal"} {
-		err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-			if err == nil && strings.HasSuffix(path, "_test.go") {
-				tests.WriteString(readFile(t, path))
-			}
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, name := range regexp.MustCompile(`\bTest[A-Z]\w+|\w+\.txtar`).FindAllString(list, -1) {
-		_, err := os.Stat(filepath.Join("testdata", "script", name))
-		if err != nil && !strings.Contains(tests.String(), "func "+name+"(") {
-			t.Errorf("there is no %s", name)
-		}
-	}
-}
+func TestNPMCaseListIsTrue(t *testing.T) { caseListIsTrue(t, "npm_cases_test.go", 20) }
 
 // npmRepository is a server with one repository, its base and a token.
 func npmRepository(t *testing.T, packages ...npmPackage) (s *server, base, token string) {
@@ -148,7 +120,6 @@ func TestNPMAsksConditionally(t *testing.T) {
 // npm.md case 6: bytes that changed on the way are found by the client, bytes that changed
 // in the store by the server, which then sends none of them.
 func TestNPMTamperedBytes(t *testing.T) {
-	npm := tool(t, "npm")
 	s, base, token := npmRepository(t, npmPackage{Name: "@acme/foo", Version: "1.0.0"})
 
 	t.Run("on the way", func(t *testing.T) {
@@ -182,34 +153,7 @@ func TestNPMTamperedBytes(t *testing.T) {
 			args: []string{"install", "@acme/foo"}, says: []string{"EINTEGRITY"}}.check(t)
 	})
 
-	t.Run("in the store", func(t *testing.T) {
-		s.stop()
-		tampered := 0
-		err := filepath.WalkDir(filepath.Join(s.dataDir, "blobs"), func(path string, e fs.DirEntry, err error) error {
-			if err != nil || !e.Type().IsRegular() {
-				return err
-			}
-			b, err := os.ReadFile(path)
-			if err != nil || len(b) == 0 {
-				return err
-			}
-			b[len(b)-1] ^= 1
-			tampered++
-			return os.WriteFile(path, b, 0o600)
-		})
-		if err != nil || tampered == 0 {
-			t.Fatalf("%d objects of the store changed, %v", tampered, err)
-		}
-		s.start()
-		dir := app(t, nil)
-		out, err := npm.run(t, toolHome(t, s.base("npm", "main", "store"), s.token("main")), dir, "install", "@acme/foo")
-		if err == nil || !strings.Contains(out, "500") {
-			t.Errorf("npm install of a damaged object: %v, want a failure with 500\n%s", err, out)
-		}
-		if _, err := os.Stat(filepath.Join(dir, "node_modules", "@acme", "foo")); err == nil {
-			t.Error("a damaged package was installed")
-		}
-	})
+	t.Run("in the store", s.damaged)
 }
 
 // npm.md case 8: a deprecation is shown to who installs, until it is taken back.

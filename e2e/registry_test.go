@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -22,7 +23,8 @@ type npmRegistry struct {
 	down     bool
 	archives map[string][]byte // by path
 	faults   map[string]http.HandlerFunc
-	renewed  int // answers 304
+	renewed  int               // answers 304
+	dates    map[string]string // of name@version where it is not published; "" for none
 }
 
 // published is the time at which every package of the registry was published.
@@ -120,6 +122,11 @@ func (r *npmRegistry) packument(w http.ResponseWriter, req *http.Request, versio
 		m["dist"] = d
 		all[p.Version] = m
 		times[p.Version] = published.Format("2006-01-02T15:04:05.000Z")
+		r.mu.Lock()
+		if at, ok := r.dates[name+"@"+p.Version]; ok {
+			times[p.Version] = at
+		}
+		r.mu.Unlock()
 		latest = p.Version
 	}
 	body, err := json.Marshal(map[string]any{
@@ -130,7 +137,7 @@ func (r *npmRegistry) packument(w http.ResponseWriter, req *http.Request, versio
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	etag := fmt.Sprintf(`"%x"`, len(body))
+	etag := fmt.Sprintf(`"%x"`, sha256.Sum256(body))
 	w.Header().Set("ETag", etag)
 	if req.Header.Get("If-None-Match") == etag {
 		r.mu.Lock()

@@ -20,6 +20,8 @@ import (
 //	                   sets $UPSTREAM
 //	upstream-signed pkg...   upstream with signatures, attestations and audits
 //	upstream-heard N text    N questions of audits contained the text
+//	upstream-date name@version AGO|none   when a version was published there, such as 2h ago
+//	eventually PATTERN cmd...   run a command until its output matches, for half a minute
 //	upstream-down, upstream-up
 //	upstream-count N text    N requests so far contained the text
 //	receiver [fail=N]  start a receiver of webhooks that refuses the first N requests; sets
@@ -34,7 +36,26 @@ import (
 // aws, npm and packhouse run as commands of their own (exec aws …), and where they are
 // installed npm-8, npm-10 and pnpm-10.
 func TestScripts(t *testing.T) {
-	awsPath := client(t, "PACKHOUSE_AWS", "aws")
+	runScripts(t, client(t, "PACKHOUSE_AWS", "aws"), "*")
+}
+
+// The scripts about the CodeArtifact API with version 2 of the aws command, without those
+// that publish generic packages or set up package groups, which 2.9 cannot.
+func TestScriptsWithAWSVersion2(t *testing.T) {
+	awsPath := addressedAWS(t, client(t, "PACKHOUSE_AWS_V2", "aws-v2"), t.TempDir())
+	runScripts(t, awsPath, "control_plane", "lifecycle", "one_repository", "policies")
+}
+
+// runScripts runs the scripts of these names with an aws command.
+func runScripts(t *testing.T, awsPath string, names ...string) {
+	var files []string
+	for _, name := range names {
+		found, err := filepath.Glob("testdata/script/" + name + ".txtar")
+		if err != nil || len(found) == 0 {
+			t.Fatalf("no script %s, %v", name, err)
+		}
+		files = append(files, found...)
+	}
 	npmPath := client(t, "", "npm")
 	current := os.Getenv("PACKHOUSE_NPM_CURRENT")
 	if current == "" {
@@ -48,7 +69,7 @@ func TestScripts(t *testing.T) {
 		}
 	}
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Files: files,
 		Setup: func(e *testscript.Env) error {
 			bin := filepath.Join(e.WorkDir, ".bin")
 			home := filepath.Join(e.WorkDir, ".home")
@@ -89,6 +110,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve": cmdServe, "server-kill": cmdKill, "server-stop": cmdStop, "server-restart": cmdRestart,
 			"upstream": cmdUpstream, "upstream-down": cmdUpstreamDown, "upstream-up": cmdUpstreamUp,
+			"upstream-date": cmdUpstreamDate, "eventually": cmdEventually,
 			"upstream-count": cmdUpstreamCount, "npmrc": cmdNpmrc,
 			"browser": cmdBrowser, "otp": cmdOTP, "hidden": cmdHidden,
 			"receiver": cmdReceiver, "receiver-secret": cmdReceiverSecret, "receiver-got": cmdReceiverGot, "events-open": cmdEventsOpen,

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the clients that the end-to-end tests drive, pinned, below .tools/, and what is
-# missing of PostgreSQL, curl, openssl and strace from Debian. Running it again costs nothing.
+# missing of AWS CLI v2, PostgreSQL, curl, openssl and strace from Debian. Running it again
+# costs nothing.
 #
 #   scripts/clients.sh         install what is missing
 #   scripts/clients.sh bench   install what `make bench` compares with: Node 22, Verdaccio, nginx
@@ -80,6 +81,26 @@ from_debian() {
   DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
+# aws_v2 prints the path of the machine's AWS CLI v2, which is not pinned: its makers
+# publish no package of it that could be.
+aws_v2() {
+  local path
+  for path in /usr/local/bin/aws /usr/bin/aws /snap/bin/aws; do
+    if [ -x "$path" ] && [[ "$("$path" --version 2>/dev/null)" == aws-cli/2.* ]]; then
+      echo "$path"
+      return
+    fi
+  done
+}
+
+install_aws_v2() {
+  [ -n "$(aws_v2)" ] && return
+  from_debian /usr/bin/aws=awscli
+  [ -n "$(aws_v2)" ] && return
+  say "the package awscli of this distribution is no AWS CLI v2; install that as its makers describe"
+  return 1
+}
+
 case "${1:-install}" in
   install)
     mkdir -p "$tools"
@@ -94,6 +115,7 @@ case "${1:-install}" in
     from_npm "$yarn4" "@yarnpkg/cli-dist@$YARN_4_VERSION"
     from_npm "$bun" "$bun_package@$BUN_VERSION"
     from_npm "$sdk_js/@aws-sdk/client-codeartifact/package.json" "@aws-sdk/client-codeartifact@$AWS_SDK_JS_VERSION"
+    install_aws_v2
     from_debian '/usr/lib/postgresql/*/bin/initdb=postgresql' curl=curl openssl=openssl strace=strace
     ;;
   bench)
@@ -105,7 +127,7 @@ case "${1:-install}" in
     ;;
   env)
     printf 'export %s=%q\n' \
-      PACKHOUSE_AWS "$aws" PACKHOUSE_PYTHON "$python" PACKHOUSE_SDK_JS "$sdk_js" \
+      PACKHOUSE_AWS "$aws" PACKHOUSE_AWS_V2 "$(aws_v2)" PACKHOUSE_PYTHON "$python" PACKHOUSE_SDK_JS "$sdk_js" \
       PACKHOUSE_NPM_8 "$npm8" PACKHOUSE_NPM_10 "$npm10" PACKHOUSE_NPM_CURRENT "$npm_current" \
       PACKHOUSE_PNPM_10 "$pnpm10" PACKHOUSE_PNPM_12 "$pnpm12" \
       PACKHOUSE_YARN_1 "$yarn1" PACKHOUSE_YARN_4 "$yarn4" PACKHOUSE_BUN "$bun" \

@@ -31,6 +31,10 @@ PACKHOUSE_TEST_POSTGRES=$(scripts/postgres.sh start "$pg")
 export PACKHOUSE_TEST_POSTGRES
 go test -count=1 -timeout 40m ./...
 
+step "the engine on PostgreSQL"
+PACKHOUSE_TEST_ENGINE=postgres go test -count=1 -timeout 10m ./internal/ops \
+  -run 'Model|Publish|Cop|Remove|Group|Identit|Polic' -skip 'TwoNodes|AgainstRepositoryDeletion'
+
 if command -v gcc >/dev/null; then
   step "race detector"
   go test -race -short -count=1 -timeout 30m ./internal/...

@@ -34,7 +34,7 @@ func newAuditExport() *cobra.Command {
 	f := cmd.Flags()
 	since := f.String("since", "", "a duration such as 24h, or a time such as 2026-01-31T00:00:00Z; all without it")
 	account := f.String("account", "", "only records that concern this account")
-	follow := f.Bool("follow", false, "go on with what is recorded from now on")
+	follow := f.Bool("follow", false, "go on with what is recorded from now on, until interrupted")
 	settingFlags(cmd, "data-dir", "region")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		from, err := readSince(*since, time.Now())
@@ -98,7 +98,10 @@ func (e *auditExport) run(ctx context.Context, from time.Time, follow bool) erro
 			records, err = tx.Audit(ctx, last, auditPage)
 			return err
 		})
-		if err != nil {
+		switch {
+		case err != nil && follow && ctx.Err() != nil:
+			return nil
+		case err != nil:
 			return err
 		}
 		if err := e.write(records); err != nil {
@@ -113,7 +116,7 @@ func (e *auditExport) run(ctx context.Context, from time.Time, follow bool) erro
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil
 		case <-ticker.C:
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/packhouse/packhouse/internal/catalog"
 	"github.com/packhouse/packhouse/internal/client"
 	"github.com/packhouse/packhouse/internal/config"
 	"github.com/packhouse/packhouse/internal/server"
@@ -84,6 +85,7 @@ func examine(ctx context.Context, c *config.Config) []finding {
 		} else {
 			add(stateGood, "database", "answers")
 		}
+		examineStored(ctx, s.Catalog, add)
 	}
 	if free, mark, err := server.FreeSpace(c); err != nil {
 		add(stateNote, "disk", "%v", err)
@@ -104,6 +106,23 @@ func examine(ctx context.Context, c *config.Config) []finding {
 		}
 	}
 	return all
+}
+
+// examineStored tells of stored files that were found to be damaged; it looks at none.
+func examineStored(ctx context.Context, db *catalog.DB, add func(state, what, format string, args ...any)) {
+	var n int64
+	err := db.View(ctx, func(tx *catalog.Tx) (err error) {
+		n, err = tx.CountQuarantined(ctx)
+		return err
+	})
+	switch {
+	case err != nil:
+		add(stateBad, "stored files", "%v", err)
+	case n > 0:
+		add(stateBad, "stored files", "%d are damaged; `packhouse verify` names the packages and releases what was put right", n)
+	default:
+		add(stateGood, "stored files", "none is known to be damaged")
+	}
 }
 
 // clockTolerance is how far two clocks may be apart; signatures fail at five minutes.

@@ -13,11 +13,11 @@ import (
 
 func newGroup() *cobra.Command {
 	const kind = packhouse.KindGroup
-	return group("group", "Create and list groups of users, and who is in them",
+	return ofAccount(group("group", "Create and list groups of users, and who is in them",
 		newGroupCreate(), newIdentityList(kind), newIdentityGet(kind), newIdentityDelete(kind),
 		newGroupMember("add", "Put a user into a group", "is in", identity.Directory.AddMember),
 		newGroupMember("remove", "Take a user out of a group", "is not in", identity.Directory.RemoveMember),
-		newIdentityAttach(kind), newIdentityDetach(kind))
+		newIdentityAttach(kind), newIdentityDetach(kind)))
 }
 
 func newGroupCreate() *cobra.Command {
@@ -29,9 +29,10 @@ func newGroupCreate() *cobra.Command {
 		Args:    one("NAME"),
 	}
 	policies := cmd.Flags().StringArray("policy", nil, "policy of the group; may be repeated")
+	path := pathFlag(cmd)
 	settingFlags(cmd, "data-dir")
 	cmd.RunE = onStore(func(ctx context.Context, s *server.Store, args []string) error {
-		return createIdentity(ctx, cmd, s, ref(s, packhouse.KindGroup, args[0]), identity.NewIdentity{}, *policies)
+		return createIdentity(ctx, cmd, s, placed(s, packhouse.KindGroup, *path, args[0]), identity.NewIdentity{}, *policies)
 	})
 	return cmd
 }

@@ -28,6 +28,60 @@ func ref(s *server.Store, kind packhouse.PrincipalKind, name string) packhouse.I
 	return packhouse.IdentityRef{Account: s.Account, Kind: kind, Name: name}
 }
 
+// placed is ref for something to be made under a path.
+func placed(s *server.Store, kind packhouse.PrincipalKind, path, name string) packhouse.IdentityRef {
+	at := ref(s, kind, name)
+	at.Path = path
+	return at
+}
+
+func pathFlag(cmd *cobra.Command) *string {
+	return cmd.Flags().String("path", packhouse.RootPath, "path in the ARN, as in /team/web/")
+}
+
+func boundaryFlag(cmd *cobra.Command) *string {
+	return cmd.Flags().String("boundary", "", "managed policy that limits what all other policies allow: a permissions boundary")
+}
+
+// boundaryRef names the policy that a flag or an argument does; "" is none.
+func boundaryRef(s *server.Store, policy string) identity.PolicyRef {
+	if policy == "" {
+		return identity.PolicyRef{}
+	}
+	return policyRef(s, policy)
+}
+
+// newIdentityBoundary sets or removes a permissions boundary.
+func newIdentityBoundary(kind packhouse.PrincipalKind) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "boundary NAME [POLICY]",
+		Short: "Set the permissions boundary of a " + string(kind),
+		Long: "Set the permissions boundary of a " + string(kind) + ", in the place of any other: a managed policy that gives nothing and limits what\n" +
+			"all other policies allow. POLICY is admin, read-only or administrator, or the name or the ARN of a managed policy.",
+		Example: "  packhouse " + string(kind) + " boundary NAME read-only\n  packhouse " + string(kind) + " boundary NAME --remove",
+	}
+	remove := cmd.Flags().Bool("remove", false, "take the permissions boundary away")
+	settingFlags(cmd, "data-dir")
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) < 1 || len(args) > 2 || *remove != (len(args) == 1) {
+			return usageError{errors.New(cmd.CommandPath() + " needs NAME and either POLICY or --remove")}
+		}
+		return nil
+	}
+	cmd.RunE = onStore(func(ctx context.Context, s *server.Store, args []string) error {
+		limit, done := identity.PolicyRef{}, "has no permissions boundary any more."
+		if !*remove {
+			limit, done = policyRef(s, args[1]), "has the permissions boundary "+args[1]+"."
+		}
+		if _, err := directory(s).Update(ctx, ref(s, kind, args[0]), identity.Update{Boundary: &limit}); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(cmd.ErrOrStderr(), "The %s %s %s\n", kind, args[0], done)
+		return err
+	})
+	return cmd
+}
+
 // newIdentityList lists groups or roles.
 func newIdentityList(kind packhouse.PrincipalKind) *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "List " + string(kind) + "s", Args: cobra.NoArgs}
@@ -37,7 +91,7 @@ func newIdentityList(kind packhouse.PrincipalKind) *cobra.Command {
 		all := []map[string]any{}
 		var rows [][]string
 		for after := ""; ; {
-			page, err := directory(s).List(ctx, s.Account, kind, after, 100)
+			page, err := directory(s).List(ctx, s.Account, kind, packhouse.RootPath, after, 100)
 			if err != nil {
 				return err
 			}
@@ -61,7 +115,7 @@ func newIdentityGet(kind packhouse.PrincipalKind) *cobra.Command {
 	settingFlags(cmd, "data-dir")
 	cmd.RunE = onStore(func(ctx context.Context, s *server.Store, args []string) error {
 		d, at := directory(s), ref(s, kind, args[0])
-		row, err := d.Get(ctx, at)
+		row, boundary, err := d.Bounded(ctx, at)
 		if err != nil {
 			return err
 		}
@@ -83,6 +137,14 @@ func newIdentityGet(kind packhouse.PrincipalKind) *cobra.Command {
 		out := map[string]any{identityKey[kind]: row.Name, "arn": row.ARN, "createDate": row.Created, "attachedPolicies": policies, "inlinePolicies": documents}
 		head := []string{"NAME", "POLICIES", "INLINE"}
 		line := []string{row.Name, strings.Join(policies, ","), strings.Join(documents, ",")}
+		if kind != packhouse.KindGroup {
+			out["permissionsBoundary"] = boundary
+			head, line = append(head, "BOUNDARY"), append(line, boundary[strings.LastIndexByte(boundary, '/')+1:])
+		}
+		if kind == packhouse.KindUser {
+			out["disabled"] = row.Disabled
+			head, line = append(head, "STATUS"), append(line, status(row.Disabled))
+		}
 		switch kind {
 		case packhouse.KindUser, packhouse.KindGroup:
 			names, title, err := others(ctx, d, at)
@@ -97,6 +159,14 @@ func newIdentityGet(kind packhouse.PrincipalKind) *cobra.Command {
 		return list(cmd.OutOrStdout(), *form, out, append(head, "ARN"), [][]string{append(line, row.ARN)})
 	})
 	return cmd
+}
+
+// status is the word for whether a user is let in.
+func status(disabled bool) string {
+	if disabled {
+		return "disabled"
+	}
+	return "active"
 }
 
 // others are the members of a group, or the groups of a user.

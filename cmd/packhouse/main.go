@@ -52,8 +52,8 @@ func newRoot() *cobra.Command {
 	})
 	root.AddCommand(
 		newServe(), newQuickstart(), newLogin(), newLogout(), newEnv(),
-		newUser(), newGroup(), newRole(), newTrust(), newToken(), newKey(), newConnections(), newReadOnly(),
-		newVerifyUpstream(), newSigning(), newMCP(), newPolicy(), newAudit(), newEvent(), newHook(),
+		newAccount(), newUser(), newGroup(), newRole(), newTrust(), newToken(), newKey(), newConnections(), newCooldown(), newBlock(), newReadOnly(),
+		newVerify(), newVerifyUpstream(), newSigning(), newMCP(), newPolicy(), newAudit(), newEvent(), newHook(),
 		newConfig(), newDoctor(), newVersion())
 	return root
 }

@@ -336,12 +336,12 @@ func findPrincipal(cmd *cobra.Command, s *server.Store, text string) (who packho
 	account, kind, name := s.Account, packhouse.KindUser, text
 	if rest, ok := strings.CutPrefix(text, "arn:"+packhouse.Partition+":iam::"); ok {
 		owner, path, _ := strings.Cut(rest, ":")
-		sort, last, _ := strings.Cut(path, "/")
-		account, kind, name = packhouse.AccountID(owner), packhouse.PrincipalKind(sort), last
+		sort, place, _ := strings.Cut(path, "/")
+		account, kind, name = packhouse.AccountID(owner), packhouse.PrincipalKind(sort), place[strings.LastIndexByte(place, '/')+1:]
 	}
 	err = s.Catalog.View(cmd.Context(), func(tx *catalog.Tx) error {
 		row, err := tx.PrincipalByName(cmd.Context(), account, kind, name)
-		if errors.Is(err, catalog.ErrNotFound) {
+		if errors.Is(err, catalog.ErrNotFound) || err == nil && text != name && text != row.ARN {
 			return packhouse.NotFoundf("principal", text, "there is no user or role %q", text)
 		}
 		who = packhouse.Principal{ID: row.ID, Account: row.Account, Kind: row.Kind, Name: row.Name, ARN: row.ARN}

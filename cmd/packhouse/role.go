@@ -18,9 +18,9 @@ import (
 
 func newRole() *cobra.Command {
 	const kind = packhouse.KindRole
-	return group("role", "Create and list roles, and who may assume them",
+	return ofAccount(group("role", "Create and list roles, and who may assume them",
 		newRoleCreate(), newIdentityList(kind), newIdentityGet(kind), newIdentityDelete(kind), newRoleTrust(),
-		newIdentityAttach(kind), newIdentityDetach(kind))
+		newIdentityAttach(kind), newIdentityDetach(kind), newIdentityBoundary(kind)))
 }
 
 func newRoleCreate() *cobra.Command {
@@ -36,6 +36,8 @@ func newRoleCreate() *cobra.Command {
 	description := cmd.Flags().String("description", "", "what the role is for")
 	longest := cmd.Flags().Duration("max-session", identity.DefaultMaxSession, "how long a session lasts at most, 1h to 12h")
 	policies := cmd.Flags().StringArray("policy", nil, "policy of the role; may be repeated")
+	path := pathFlag(cmd)
+	boundary := boundaryFlag(cmd)
 	settingFlags(cmd, "data-dir")
 	cmd.RunE = onStore(func(ctx context.Context, s *server.Store, args []string) error {
 		if *trust == "" {
@@ -45,8 +47,8 @@ func newRoleCreate() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return createIdentity(ctx, cmd, s, ref(s, packhouse.KindRole, args[0]),
-			identity.NewIdentity{Trust: document, Description: *description, MaxSession: longest.Truncate(time.Second)}, *policies)
+		return createIdentity(ctx, cmd, s, placed(s, packhouse.KindRole, *path, args[0]), identity.NewIdentity{Trust: document,
+			Description: *description, MaxSession: longest.Truncate(time.Second), Boundary: boundaryRef(s, *boundary)}, *policies)
 	})
 	return cmd
 }

@@ -78,7 +78,15 @@ func openStore(ctx context.Context, cmd *cobra.Command) (*server.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return server.OpenStore(ctx, server.StoreOptions{Dir: c.DataDir, Log: slog.New(slog.DiscardHandler)})
+	s, err := server.OpenStore(ctx, server.StoreOptions{Dir: c.DataDir, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, err
+	}
+	if err := chooseAccount(ctx, cmd, s); err != nil {
+		closing(s, &err)
+		return nil, err
+	}
+	return s, nil
 }
 
 func closing(c io.Closer, err *error) {

@@ -15,7 +15,7 @@ import (
 )
 
 func newToken() *cobra.Command {
-	return group("token", "Create, list and revoke long-lived tokens", newTokenCreate(), newTokenList(), newTokenRevoke())
+	return ofAccount(group("token", "Create, list and revoke long-lived tokens", newTokenCreate(), newTokenList(), newTokenRevoke()))
 }
 
 func newTokenCreate() *cobra.Command {

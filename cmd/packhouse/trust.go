@@ -14,7 +14,7 @@ import (
 )
 
 func newTrust() *cobra.Command {
-	return group("trust", "Trust the tokens of CI systems and other OpenID Connect issuers", newTrustCreate(), newTrustList(), newTrustDelete())
+	return ofAccount(group("trust", "Trust the tokens of CI systems and other OpenID Connect issuers", newTrustCreate(), newTrustList(), newTrustDelete()))
 }
 
 func newTrustCreate() *cobra.Command {

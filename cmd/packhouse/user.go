@@ -20,9 +20,10 @@ import (
 
 func newUser() *cobra.Command {
 	const kind = packhouse.KindUser
-	return group("user", "Create and list users, their keys, passwords and policies",
+	return ofAccount(group("user", "Create and list users, their keys, passwords and policies",
 		newUserCreate(), newUserList(), newIdentityGet(kind), newIdentityDelete(kind), newUserKey(),
-		newIdentityAttach(kind), newIdentityDetach(kind), newUserPassword(), newUserOTP())
+		newIdentityAttach(kind), newIdentityDetach(kind), newIdentityBoundary(kind), newUserDisable(), newUserEnable(),
+		newUserPassword(), newUserOTP()))
 }
 
 func newUserCreate() *cobra.Command {
@@ -35,11 +36,13 @@ func newUserCreate() *cobra.Command {
 		Args:    one("NAME"),
 	}
 	policies := cmd.Flags().StringArray("policy", nil, "admin, administrator, read-only or a policy file; may be repeated")
+	path := pathFlag(cmd)
+	boundary := boundaryFlag(cmd)
 	settingFlags(cmd, "data-dir")
 	var u identity.NewUser
 	cmd.PreRunE = func(*cobra.Command, []string) error { return choosePolicies(&u, *policies) }
 	cmd.RunE = onStore(func(ctx context.Context, s *server.Store, args []string) error {
-		u.Account, u.Name = s.Account, args[0]
+		u.Account, u.Name, u.Path, u.Boundary = s.Account, args[0], *path, boundaryRef(s, *boundary)
 		c, err := identity.CreateUser(ctx, s.Catalog, packhouse.Principal{}, u)
 		if err != nil {
 			return err
@@ -141,13 +144,37 @@ func newUserList() *cobra.Command {
 		}
 		var rows [][]string
 		for _, u := range users {
-			status := "active"
-			if u.Disabled {
-				status = "disabled"
-			}
-			rows = append(rows, []string{u.Name, status, strings.Join(u.Policies, ","), day(u.Created, "-"), u.ARN})
+			rows = append(rows, []string{u.Name, status(u.Disabled), strings.Join(u.Policies, ","), day(u.Created, "-"), u.ARN})
 		}
 		return list(cmd.OutOrStdout(), *form, users, []string{"NAME", "STATUS", "POLICIES", "CREATED", "ARN"}, rows)
+	})
+	return cmd
+}
+
+// newUserDisable and newUserEnable are the operator's way to lock somebody out at once.
+func newUserDisable() *cobra.Command {
+	return newUserSwitch(true, "disable", "Stop every key, password, token and session of a user",
+		"Stop every access key, password, token and session of a user. A running server refuses them within a second. What the\n"+
+			"user owns and may do stays as it is; `packhouse user enable` lets the user in again.",
+		"The user %s is disabled.\n")
+}
+
+func newUserEnable() *cobra.Command {
+	return newUserSwitch(false, "enable", "Let a disabled user in again",
+		"Let a disabled user in again, with access keys, password and long-lived tokens as they were. Registry tokens and sessions\n"+
+			"from before have ended for good.",
+		"The user %s is enabled. Registry tokens and sessions from before have ended.\n")
+}
+
+func newUserSwitch(disabled bool, verb, short, long, done string) *cobra.Command {
+	cmd := &cobra.Command{Use: verb + " NAME", Short: short, Long: long, Example: "  packhouse user " + verb + " dana", Args: one("NAME")}
+	settingFlags(cmd, "data-dir")
+	cmd.RunE = onStore(func(ctx context.Context, s *server.Store, args []string) error {
+		if _, err := directory(s).Disable(ctx, ref(s, packhouse.KindUser, args[0]), disabled); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(cmd.ErrOrStderr(), done, args[0])
+		return err
 	})
 	return cmd
 }

@@ -90,7 +90,15 @@ const keyTagKeys = "aws:tagkeys"
 var conditionKeys = []string{
 	"aws:principalorgid", "aws:principalarn", "aws:principalaccount", "aws:username", "aws:userid", keySourceIP,
 	keyCurrentTime, keySecureTransport, prefixPrincipalTag, prefixResourceTag, "aws:requesttag/", keyTagKeys, "sts:",
+	KeyPermissionsBoundary, KeyPolicyARN,
 }
+
+// Keys of actions on identities: the ARN of the boundary that the identity has or gets,
+// and of the managed policy that is attached or detached.
+const (
+	KeyPermissionsBoundary = "iam:permissionsboundary"
+	KeyPolicyARN           = "iam:policyarn"
+)
 
 // Keys whose values a request carries only for policies that ask for them.
 const (
@@ -102,7 +110,7 @@ const (
 )
 
 const variablesAllowed = "aws:PrincipalOrgID, aws:PrincipalArn, aws:PrincipalAccount, aws:username, aws:userid, aws:SourceIp, " +
-	"aws:CurrentTime, aws:SecureTransport, aws:PrincipalTag/NAME, aws:ResourceTag/NAME, aws:RequestTag/NAME and sts:NAME"
+	"aws:CurrentTime, aws:SecureTransport, aws:PrincipalTag/NAME, aws:ResourceTag/NAME, aws:RequestTag/NAME, iam:PermissionsBoundary, iam:PolicyARN and sts:NAME"
 
 const keysAllowed = "aws:TagKeys, " + variablesAllowed
 

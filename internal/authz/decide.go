@@ -51,6 +51,10 @@ const (
 // zero Set denies everything. A Set is immutable once built and may be shared.
 type Set struct {
 	Identity []*Policy
+	// Boundary is the principal's permissions boundary: none or one. Where there is one,
+	// it must allow as well, except what a resource policy of the principal's own account
+	// gives to its user, or to its session, by that very ARN.
+	Boundary []*Policy
 	// Session are the policies that the session was made with: where there are any, one
 	// of them must allow as well.
 	Session []*Policy
@@ -64,12 +68,25 @@ type Set struct {
 // Asks returns which facts of a request any of the policies read.
 func (s *Set) Asks() Asks {
 	var a Asks
-	for _, list := range [...][]*Policy{s.Identity, s.Session, s.Resource} {
+	for _, list := range [...][]*Policy{s.Identity, s.Boundary, s.Session, s.Resource} {
 		for _, p := range list {
 			a |= p.asks
 		}
 	}
 	return a
+}
+
+// Mentions reports whether any statement of the identity policies may allow the action to
+// something. Without one only a resource policy can allow it.
+func (s *Set) Mentions(a packhouse.Action) bool {
+	for _, p := range s.Identity {
+		for i := range p.statements {
+			if st := &p.statements[i]; !st.deny && matchAny(st.actions, string(a)) != st.notActions {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // empty decides for a nil Set.
@@ -83,7 +100,12 @@ var empty Set
 // domain's resources and no account-level action. Pure; does not allocate on the allow
 // path.
 //
-// Source: codeartifact.md 3.12, reliability.md S13.
+// A permissions boundary and a session's policies give nothing, and deny like any other.
+// A session's policies limit everything, also what a resource policy gives to the session
+// by its ARN: whoever narrows a session that it hands on has no say in resource policies.
+//
+// Source: codeartifact.md 3.12, reliability.md S13; IAM user guide, "Policy evaluation
+// logic" and "Permissions boundaries for IAM entities".
 func (s *Set) Decide(q Request) Decision {
 	switch {
 	case q.Federated == "" && (q.Who.IsAnonymous() || q.Who.Account == ""):
@@ -97,22 +119,31 @@ func (s *Set) Decide(q Request) Decision {
 		s = &empty
 	}
 	ask := question{Request: &q, set: s, resource: splitARN(q.Resource)}
-	var identity, session, resource *statement
+	var identity, boundary, session, resource *statement
 	var trusted bool
 	if q.Federated == "" {
 		identity, _ = decide(s.Identity, &ask)
+		boundary, _ = decide(s.Boundary, &ask)
 		session, _ = decide(s.Session, &ask)
 	}
 	resource, trusted = decide(s.Resource, &ask)
 	switch {
 	case identity != nil && identity.deny:
 		return Decision{Explicit: true, Why: identity.why}
+	case boundary != nil && boundary.deny:
+		return Decision{Explicit: true, Why: boundary.why}
 	case session != nil && session.deny:
 		return Decision{Explicit: true, Why: session.why}
 	case resource != nil && resource.deny:
 		return Decision{Explicit: true, ByResource: true, Why: resource.why}
 	}
 	d := combine(&ask, identity, resource, trusted)
+	if d.Allowed && len(s.Boundary) > 0 && boundary == nil && q.Federated == "" {
+		if owns, _ := accountOf(&q); !owns || resource == nil || !resource.toCaller(&ask) {
+			return Decision{Why: "the permissions boundary " + s.Boundary[0].name + " does not allow it"}
+		}
+		d = Decision{Allowed: true, ByResource: true, Direct: true, Why: resource.why}
+	}
 	if d.Allowed && len(s.Session) > 0 && session == nil {
 		return Decision{Why: whySession}
 	}
@@ -147,19 +178,21 @@ func combine(q *question, identity, resource *statement, trusted bool) Decision 
 }
 
 // decide returns the first statement that denies q, else the first that allows it, else
-// nil; trusted reports that it is of a trust policy. Of the allowing statements of a
-// trust policy one that names the caller itself goes before others.
+// nil; trusted reports that it is of a trust policy. Where it matters who is named, in a
+// trust policy and for a caller with a permissions boundary, an allowing statement that
+// names the caller's own ARN goes before one that names its role, and that before others.
 func decide(policies []*Policy, q *question) (found *statement, trusted bool) {
 	for _, p := range policies {
 		for i := range p.statements {
 			s := &p.statements[i]
-			if !s.deny && found != nil && !p.trust || !s.about(q) {
+			byName := p.trust || len(q.set.Boundary) > 0 && s.callers != nil
+			if !s.deny && found != nil && !byName || !s.about(q) {
 				continue
 			}
 			if s.deny {
 				return s, p.trust
 			}
-			if found == nil || s.direct(q) {
+			if found == nil || s.toCaller(q) || s.direct(q) && !found.toCaller(q) {
 				found, trusted = s, p.trust
 			}
 		}

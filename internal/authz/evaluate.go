@@ -32,7 +32,10 @@ type question struct {
 // taken from the context.
 func (q *question) lookup(key string) (value string, ok bool) {
 	switch key {
-	case "aws:principalarn":
+	case "aws:principalarn": // of a role's session it is the role's
+		if q.Who.RoleARN != "" {
+			return q.Who.RoleARN, true
+		}
 		return q.Who.ARN, q.Who.ARN != ""
 	case "aws:principalaccount":
 		return string(q.Who.Account), q.Who.Account != ""

@@ -6,29 +6,49 @@ import (
 )
 
 // Holds reports whether whoever has s may do at least what other's identity policies
-// allow, so that giving other away gives nothing more than s (reliability.md S14). why
+// allow within other's permissions boundary, so that giving other away gives nothing more than s (reliability.md S14). why
 // names the statement that goes too far, "" if none does.
 //
 // It errs on the side of no: a statement of other must be contained in a single one of
-// s, which compares patterns and not what exists; what s denies must be denied by other
-// as well unless the two are plainly about different things.
+// s, and of its boundary and its session's policies, which compares patterns and not what
+// exists; what s denies must be denied by other as well unless the two are plainly about
+// different things. Of a statement that is too wide, those of other's boundary count that
+// are not plainly about something else.
 func (s *Set) Holds(other *Set) (ok bool, why string) {
 	if s == nil {
 		s = &empty
 	}
-	denied := denials(other.Identity)
+	denied := append(denials(other.Identity), denials(other.Boundary)...)
 	for _, p := range other.Identity {
 		for i := range p.statements {
 			give := &p.statements[i]
-			if give.deny {
-				continue
-			}
-			if !holdsIn(s.Identity, give, denied) || len(s.Session) > 0 && !holdsIn(s.Session, give, denied) {
+			if !give.deny && !s.holds(give, denied) && !s.holdsWithin(give, other.Boundary, denied) {
 				return false, give.why
 			}
 		}
 	}
 	return true, ""
+}
+
+// holds reports whether s allows everything that give allows.
+func (s *Set) holds(give *statement, denied []*statement) bool {
+	return holdsIn(s.Identity, give, denied) &&
+		(len(s.Boundary) == 0 || holdsIn(s.Boundary, give, denied)) &&
+		(len(s.Session) == 0 || holdsIn(s.Session, give, denied))
+}
+
+// holdsWithin reports whether s allows what a boundary leaves of give: all of the
+// boundary's statements that may be about the same.
+func (s *Set) holdsWithin(give *statement, boundary []*Policy, denied []*statement) bool {
+	for _, p := range boundary {
+		for i := range p.statements {
+			limit := &p.statements[i]
+			if !limit.deny && !limit.apart(give) && !s.holds(limit, denied) {
+				return false
+			}
+		}
+	}
+	return len(boundary) > 0
 }
 
 func denials(policies []*Policy) []*statement {

@@ -9,6 +9,7 @@ func TestHolds(t *testing.T) {
 		reading   = `{"Effect":"Allow","Action":["codeartifact:Get*","codeartifact:List*"],"Resource":"*"}`
 		oneDomain = `{"Effect":"Allow","Action":"codeartifact:*","Resource":"arn:aws:codeartifact:us-west-2:111122223333:domain/main"}`
 		domains   = `{"Effect":"Allow","Action":"codeartifact:*","Resource":"arn:aws:codeartifact:*:111122223333:domain/*"}`
+		iamAll    = `{"Effect":"Allow","Action":"iam:*","Resource":"*"}`
 		denyIAM   = `{"Effect":"Deny","Action":"iam:*","Resource":"*"}`
 		secure    = `{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"true"}}}`
 	)
@@ -45,6 +46,36 @@ func TestHolds(t *testing.T) {
 				return &Set{Identity: []*Policy{p}}
 			}
 			if got, why := set(tt.held).Holds(set(tt.given)); got != tt.want || got != (why == "") {
+				t.Errorf("Holds = %t (%q), want %t", got, why, tt.want)
+			}
+		})
+	}
+	for _, tt := range []struct {
+		name                                   string
+		held, heldBoundary, given, givenWithin string // statements; "" for no boundary
+		want                                   bool
+	}{
+		{"a boundary limits what can be given", all, reading, all, "", false},
+		{"a boundary lets what is in it be given", all, reading, reading, "", true},
+		{"a boundary gives nothing", reading, all, oneDomain, "", false},
+		{"what a boundary leaves is held", reading, "", all, reading, true},
+		{"what a boundary leaves is more than is held", reading, "", all, domains, false},
+		{"the same boundary on both", all, reading, all, reading, true},
+		{"a wider boundary than the giver's", all, reading, all, domains, false},
+		{"statements of the boundary about something else do not count", reading, "", reading, reading + "," + iamAll, true},
+		{"a denial of the giver's boundary is not lifted", all, all + "," + denyIAM, all, all, false},
+		{"a denial that the given boundary has too", all, all + "," + denyIAM, all, all + "," + denyIAM, true},
+		{"a boundary that only denies leaves nothing", reading, "", all, denyIAM, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bounded := func(statements, boundary string) *Set {
+				s := &Set{Identity: []*Policy{mustParse(t, statements)}}
+				if boundary != "" {
+					s.Boundary = []*Policy{mustParse(t, boundary)}
+				}
+				return s
+			}
+			if got, why := bounded(tt.held, tt.heldBoundary).Holds(bounded(tt.given, tt.givenWithin)); got != tt.want || got != (why == "") {
 				t.Errorf("Holds = %t (%q), want %t", got, why, tt.want)
 			}
 		})

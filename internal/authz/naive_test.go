@@ -19,7 +19,7 @@ import (
 // naive answers the same question a second way: straight from the JSON maps, globs as
 // regular expressions, one rule of the public evaluation logic per function. It shares
 // no code with the package (reliability.md S13).
-type naive struct{ identity, session, resource []map[string]any }
+type naive struct{ identity, boundary, session, resource []map[string]any }
 
 var (
 	readActions = regexp.MustCompile(`^(codeartifact:(Describe|Get|List).*|codeartifact:ReadFromRepository|sts:GetServiceBearerToken)$`)
@@ -42,11 +42,19 @@ func (n naive) allowed(q authz.Request) bool {
 	identity, denied := verdict(n.identity, q)
 	session, deniedToo := verdict(n.session, q)
 	resource, deniedThere := verdict(n.resource, q)
+	within, deniedBeyond := verdict(n.boundary, q)
+	byARN := false // a resource policy's statement that spells the caller's own ARN
+	if len(n.boundary) > 0 && !within {
+		identity, resource = false, false
+		byARN = spelled(n.resource, q)
+	}
 	switch {
-	case denied || deniedToo || deniedThere:
+	case denied || deniedToo || deniedThere || deniedBeyond:
 		return false
 	case len(n.session) > 0 && !session:
 		return false
+	case byARN && (q.Resource == "*" || q.Who.Account == q.Owner):
+		return true
 	case q.Resource == "*" || q.Who.Account == q.Owner:
 		return identity || resource
 	case q.Who.Account == q.Admin:
@@ -69,6 +77,30 @@ func verdict(docs []map[string]any, q authz.Request) (allow, deny bool) {
 		}
 	}
 	return allow, deny
+}
+
+// spelled tells whether a statement allows q to the ARN of who asks: not to its role, not
+// to its account, not to everybody.
+func spelled(docs []map[string]any, q authz.Request) bool {
+	for _, doc := range docs {
+		statements, ok := doc["Statement"].([]any)
+		if !ok {
+			statements = []any{doc["Statement"]}
+		}
+		for _, s := range statements {
+			s := s.(map[string]any)
+			object, ok := s["Principal"].(map[string]any)
+			if !ok || s["Effect"] != "Allow" || !applies(s, q) {
+				continue
+			}
+			for _, p := range many(object["AWS"]) {
+				if p == q.Who.ARN {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // named tells whether a principal element means who asks.
@@ -149,6 +181,9 @@ func meets(op, key string, want []string, q authz.Request) bool {
 		}
 	}
 	context["aws:principalarn"], context["aws:principalaccount"] = q.Who.ARN, string(q.Who.Account)
+	if q.Who.RoleARN != "" {
+		context["aws:principalarn"] = q.Who.RoleARN
+	}
 	value, present := context[key]
 	if op == "Null" {
 		for _, w := range want {
@@ -371,7 +406,9 @@ func (d dice) conditions() map[string]any {
 			value = func() any { return pick(d, "10.0.0.0/8", "10.1.2.3", "2001:db8::/32") }
 		case 5:
 			op, key = pick(d, "ArnLike", "ArnNotLike", "ArnEquals", "ArnNotEquals"), "aws:PrincipalArn"
-			value = func() any { return pick(d, alice.ARN, "arn:aws:iam::*:user/*", "arn:aws:iam::*:user/b*") }
+			value = func() any {
+				return pick(d, alice.ARN, "arn:aws:iam::*:user/*", "arn:aws:iam::*:user/b*", roleARN, "arn:aws:*::*:assumed-role/*")
+			}
 		case 6:
 			op = pick(d, "StringEquals", "StringNotEquals", "StringLike", "StringNotLike")
 			op = pick(d, "ForAnyValue:", "ForAllValues:") + op
@@ -491,6 +528,9 @@ func TestDecideEqualsNaiveEvaluator(t *testing.T) {
 		draw(d.IntN(3), &second.resource, &s.Resource, true)
 		if d.IntN(6) == 0 {
 			draw(1, &second.session, &s.Session, false)
+		}
+		if d.IntN(3) == 0 {
+			draw(1, &second.boundary, &s.Boundary, false)
 		}
 		for range 10 {
 			q := d.request()

@@ -63,6 +63,12 @@ func ParseIdentity(name string, doc []byte) (*Policy, error) {
 	return parse(&identityGrammar, fmt.Sprintf("policy %q", name), name, doc)
 }
 
+// ParseBoundary parses a permissions boundary, which is an identity policy in another
+// part: see Set.Boundary.
+func ParseBoundary(name string, doc []byte) (*Policy, error) {
+	return parse(&identityGrammar, fmt.Sprintf("the permissions boundary %q", name), name, doc)
+}
+
 // ParseResource parses and validates the policy of a domain or a repository, as strictly
 // as ParseIdentity. Every statement names its principals. The document has at most
 // MaxResourcePolicy characters. name is used in Decision.Why.

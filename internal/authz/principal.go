@@ -63,6 +63,14 @@ func (s *statement) direct(q *question) bool {
 	return false
 }
 
+// toCaller reports whether the statement names the caller's own ARN: that of the user, or
+// of the very session, as against the session's role.
+func (s *statement) toCaller(q *question) bool {
+	return !s.notCallers && slices.ContainsFunc(s.callers, func(c caller) bool {
+		return c.kind == oneCaller && c.text == q.Who.ARN
+	})
+}
+
 const callersAllowed = `an account of 12 digits, "arn:aws:iam::ACCOUNT:root", the ARN of a user, a role or an assumed role, or "*"`
 
 // principals parses Principal or NotPrincipal.

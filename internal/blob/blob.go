@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 )
 
 // ErrNotFound tells that no object has the key. ErrExists tells that one has it
@@ -21,8 +22,8 @@ var (
 	ErrInvalidKey = errors.New("blob: invalid key")
 )
 
-// Key names an object: lower-case hexadecimal digits, "-" and "/", made by the vault
-// from keyed digests and numbers only (reliability.md S3).
+// Key names an object: lower-case hexadecimal digits, "-" and "/", made by the vault, or
+// a RowStore, from keyed digests and numbers only (reliability.md S3).
 type Key string
 
 // MaxKeyLength bounds a key, so that every driver can keep it as one name.
@@ -49,6 +50,13 @@ func (k Key) Valid() bool {
 	return previous != '/'
 }
 
+// RowPrefix begins the keys of objects that lie in rows of a database: see RowStore. Keys
+// of all other objects begin with a digest, so these come before them in a list.
+const RowPrefix = "0/"
+
+// InRow reports whether the key is of an object that lies in a row.
+func (k Key) InRow() bool { return strings.HasPrefix(string(k), RowPrefix) }
+
 // Info describes a stored object.
 type Info struct {
 	Key  Key
@@ -65,7 +73,8 @@ type Object interface {
 // Store is a driver.
 type Store interface {
 	// Stage begins an object that has no name yet. Nothing lists it, and a process
-	// that dies leaves it to SweepStaging.
+	// that dies leaves it to SweepStaging. Nothing lies on a disk before the first Write
+	// or Commit.
 	Stage(ctx context.Context) (Staged, error)
 	// Open opens an object. Errors: ErrNotFound.
 	Open(ctx context.Context, key Key) (Object, error)
@@ -78,6 +87,16 @@ type Store interface {
 	// SweepStaging removes what earlier processes left in staging and returns how
 	// many objects that were. What this process stages is never touched.
 	SweepStaging(ctx context.Context) (int, error)
+}
+
+// RowStore is a Store that also reads objects out of the rows of a database, where somebody
+// else writes them, in one transaction with what refers to them. Stage and Commit have
+// nothing to do with these, and Delete does not touch them: they go with their rows.
+type RowStore interface {
+	Store
+	// RowKey makes the key of a new object that is going to lie in a row: one that no
+	// other object ever has, and that holds the generation (reliability.md R14).
+	RowKey(generation int64) Key
 }
 
 // Staged is an object being written. One goroutine writes; others may read what has

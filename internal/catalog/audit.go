@@ -49,10 +49,16 @@ func (tx *Tx) Audit(ctx context.Context, afterID int64, limit int) ([]packhouse.
 	})
 }
 
+// auditDisorder is how many records may lie between one and those that were made before
+// it and written after it: records are written in batches, each in the order in which
+// requests ended.
+const auditDisorder = 2000
+
 // AuditBefore returns the id of the last record before the first one made at a time or
-// later; 0 for none. Audit after it begins there.
+// later; 0 for none. Audit after it begins there. It looks at auditDisorder records.
 func (tx *Tx) AuditBefore(ctx context.Context, at time.Time) (id int64, err error) {
-	const q = `SELECT COALESCE((SELECT MIN(a.id) - 1 FROM audit a WHERE a.at >= $1), (SELECT MAX(a.id) FROM audit a), 0)`
-	err = tx.one(ctx, q, []any{micros(at)}, &id)
+	const q = `SELECT COALESCE((SELECT MIN(f.id) - 1 FROM (SELECT a.id FROM audit a WHERE a.at >= $1 ORDER BY a.at LIMIT $2) f),
+		(SELECT MAX(a.id) FROM audit a), 0)`
+	err = tx.one(ctx, q, []any{micros(at), auditDisorder}, &id)
 	return id, err
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"errors"
+	"time"
 
 	"github.com/packhouse/packhouse"
 )
@@ -26,23 +27,29 @@ type BlobRow struct {
 	DomainID int64
 	Hashes   packhouse.Hashes // SHA256 always; others once computed
 	State    BlobState
+	// Quarantined is when the stored bytes were found to be damaged or gone; zero while
+	// they are good (reliability.md R15).
+	Quarantined time.Time
+	// Body is the sealed bytes of a small blob whose row is to be written: they are stored
+	// beside it. nil for one that lies in the blob store, and in every row that is returned.
+	Body []byte
 }
 
-const blobColumns = `b.id, b.domain_id, b.sha256, b.size, b.md5, b.sha1, b.sha512, b.generation, b.object, b.state, b.wrapped_key, b.key_id`
+const blobColumns = `b.id, b.domain_id, b.sha256, b.size, b.md5, b.sha1, b.sha512, b.generation, b.object, b.state, b.wrapped_key, b.key_id, b.quarantined_at`
 
 const selectBlobs = `SELECT ` + blobColumns + ` FROM blobs b`
 
 // scannedBlob is a blob row as the database has it; all fields may be absent, for
 // outer joins.
 type scannedBlob struct {
-	id, domainID, size, generation     sql.NullInt64
-	sha256, md5, sha1, sha512, wrapped []byte
-	object, state, keyID               sql.NullString
+	id, domainID, size, generation, quarantined sql.NullInt64
+	sha256, md5, sha1, sha512, wrapped          []byte
+	object, state, keyID                        sql.NullString
 }
 
 // dest returns the destinations of blobColumns.
 func (s *scannedBlob) dest() []any {
-	return []any{&s.id, &s.domainID, &s.sha256, &s.size, &s.md5, &s.sha1, &s.sha512, &s.generation, &s.object, &s.state, &s.wrapped, &s.keyID}
+	return []any{&s.id, &s.domainID, &s.sha256, &s.size, &s.md5, &s.sha1, &s.sha512, &s.generation, &s.object, &s.state, &s.wrapped, &s.keyID, &s.quarantined}
 }
 
 func (s *scannedBlob) row() BlobRow {
@@ -50,6 +57,9 @@ func (s *scannedBlob) row() BlobRow {
 	copy(b.Digest[:], s.sha256)
 	b.Size, b.Generation, b.Object, b.WrappedKey, b.KeyID = s.size.Int64, s.generation.Int64, s.object.String, s.wrapped, s.keyID.String
 	b.Hashes = packhouse.Hashes{MD5: hex.EncodeToString(s.md5), SHA1: hex.EncodeToString(s.sha1), SHA256: b.Digest.Hex(), SHA512: hex.EncodeToString(s.sha512)}
+	if s.quarantined.Valid {
+		b.Quarantined = fromMicros(s.quarantined.Int64)
+	}
 	return b
 }
 
@@ -69,9 +79,9 @@ func (tx *Tx) FindBlob(ctx context.Context, domainID int64, d packhouse.Digest) 
 	return tx.findBlob(ctx, currentBlob, domainID, d)
 }
 
-// BlobToKeep returns the blob row of a digest that is not being deleted, or, where there
-// is none, the generation to keep the digest's bytes for: see NextGeneration. It is 0
-// where there is a row.
+// BlobToKeep returns the blob row of a digest whose bytes are good and not being deleted,
+// or, where there is none, the generation to keep the digest's bytes for: see
+// NextGeneration. It is 0 where there is a row.
 func (tx *Tx) BlobToKeep(ctx context.Context, domainID int64, d packhouse.Digest) (row BlobRow, generation int64, err error) {
 	const q = selectBlobs + ` WHERE b.domain_id = $1 AND b.sha256 = $2 ORDER BY b.generation DESC`
 	rows, err := tx.blobs(ctx, q, domainID, d[:])
@@ -79,7 +89,7 @@ func (tx *Tx) BlobToKeep(ctx context.Context, domainID int64, d packhouse.Digest
 		return BlobRow{}, 0, err
 	}
 	for _, row := range rows {
-		if row.State != BlobDeleting {
+		if row.State != BlobDeleting && row.Quarantined.IsZero() {
 			return row, 0, nil
 		}
 	}
@@ -112,8 +122,9 @@ func (tx *Tx) NextGeneration(ctx context.Context, domainID int64, d packhouse.Di
 // UseBlob is the "use" step of reliability.md R14. It returns the row to refer to and
 // whether b's own object is the one kept; if not, the caller removes that object after
 // the commit. b is a row that was found, or one without an ID for bytes that were kept;
-// Generation 0 leaves that choice to the catalog. Errors: ErrGeneration when b was kept
-// for a generation that is in use already, or is a row that is being deleted.
+// Generation 0 leaves that choice to the catalog. Bytes that were kept take the place of
+// those of a quarantined row. Errors: ErrGeneration when b was kept for a generation that
+// is in use already, or is a row that is being deleted.
 func (tx *Tx) UseBlob(ctx context.Context, b BlobRow) (row BlobRow, kept bool, err error) {
 	const revive = `UPDATE blobs SET state = 'live', unreferenced_since = $2, marked_round = NULL WHERE id = $1`
 	if b.ID == 0 && b.Generation > 0 { // bytes that were new a moment ago
@@ -134,6 +145,11 @@ func (tx *Tx) UseBlob(ctx context.Context, b BlobRow) (row BlobRow, kept bool, e
 			return BlobRow{}, false, err
 		}
 		row.State = BlobLive
+	}
+	if !row.Quarantined.IsZero() && b.ID == 0 && b.Generation > row.Generation {
+		err := tx.ReplaceBlob(ctx, row, b)
+		row.BlobRef, row.Quarantined = b.BlobRef, time.Time{}
+		return row, true, err
 	}
 	return row, row.Object == b.Object, nil
 }
@@ -160,7 +176,11 @@ func (tx *Tx) insertBlob(ctx context.Context, b BlobRow) (row BlobRow, kept bool
 		return BlobRow{}, false, err
 	}
 	put(&tx.wrote.blobs, b.ID, unreferencedBlob{b.DomainID, b.Size})
-	return b, true, nil
+	if b.Body != nil {
+		err = tx.insertBody(ctx, b.ID, b.Body)
+		b.Body = nil
+	}
+	return b, true, err
 }
 
 // FillHashes adds the hashes that were computed after the blob was kept; empty ones

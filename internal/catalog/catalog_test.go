@@ -2,16 +2,11 @@ package catalog_test
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
 	"fmt"
-	"net/url"
-	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
-	_ "github.com/jackc/pgx/v5/stdlib"
 	"github.com/packhouse/packhouse/internal/catalog"
 	"github.com/packhouse/packhouse/internal/catalog/catalogtest"
 	_ "modernc.org/sqlite"
@@ -22,24 +17,13 @@ func TestSQLite(t *testing.T) {
 }
 
 func TestPostgres(t *testing.T) {
-	server := os.Getenv("PACKHOUSE_TEST_POSTGRES")
-	if server == "" {
-		const reason = "PACKHOUSE_TEST_POSTGRES names no server (scripts/postgres.sh starts one)"
-		if os.Getenv("PACKHOUSE_REQUIRE_CLIENTS") == "1" {
-			t.Fatal(reason)
-		}
-		t.Skip(reason)
-	}
+	server := catalogtest.PostgresServer(t)
 	catalogtest.Run(t, func(t testing.TB, o catalog.Options) catalogtest.Opened { return openPostgres(t, server, o) })
 }
 
 // TestPostgresSettings looks at what connections are set to (reliability.md R5, A8).
 func TestPostgresSettings(t *testing.T) {
-	server := os.Getenv("PACKHOUSE_TEST_POSTGRES")
-	if server == "" {
-		t.Skip("no server; TestPostgres says whether that is an error")
-	}
-	o := openPostgres(t, server, catalog.Options{})
+	o := openPostgres(t, catalogtest.PostgresServer(t), catalog.Options{})
 	for setting, want := range map[string]string{"synchronous_commit": "on", "statement_timeout": "5s", "idle_in_transaction_session_timeout": "10s"} {
 		if got := catalog.PostgresSetting(t, o.DB, setting); got != want {
 			t.Errorf("%s is %s, want %s", setting, got, want)
@@ -62,18 +46,7 @@ func openSQLite(t testing.TB, o catalog.Options) catalogtest.Opened {
 
 // openPostgres makes a schema of its own on the server and drops it at the end.
 func openPostgres(t testing.TB, server string, o catalog.Options) catalogtest.Opened {
-	name := "packhouse_" + strings.ToLower(rand.Text())
-	admin := openRaw(t, "pgx", server)
-	mustExec(t, admin, `CREATE SCHEMA `+name)
-	t.Cleanup(func() { mustExec(t, admin, `DROP SCHEMA `+name+` CASCADE`) })
-	u, err := url.Parse(server)
-	if err != nil {
-		t.Fatal(err)
-	}
-	query := u.Query()
-	query.Set("search_path", name)
-	u.RawQuery = query.Encode()
-	o.DSN = u.String()
+	o.DSN = catalogtest.Schema(t, server)
 	db := catalogtest.OpenWith(t, o)
 	raw := openRaw(t, "pgx", o.DSN)
 	return catalogtest.Opened{DB: db, Raw: raw, SetNextID: func(table string, id int64) {

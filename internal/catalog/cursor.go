@@ -1,6 +1,8 @@
 package catalog
 
 import (
+	"context"
+	"database/sql"
 	"strconv"
 	"strings"
 
@@ -68,4 +70,39 @@ func page[T any](rows []T, limit int, key func(T) string) ([]T, string) {
 	}
 	rows = rows[:limit]
 	return rows, key(rows[limit-1])
+}
+
+// maxExamined bounds the rows that one page looks at where a filter that has no index of
+// its own chooses among them: such a page may be short, even empty, and yet have a next.
+const maxExamined = 2000
+
+// sift reads one page from a statement that is in order and whose last argument, which
+// sift adds, is its LIMIT. keep chooses among the rows, nil for all; key is the cursor of
+// a row. next is "" on the last page.
+func sift[T any](ctx context.Context, tx *Tx, q string, args []any, limit int, scan func(*sql.Rows) (T, error), keep func(*T) bool, key func(*T) string) (out []T, next string, err error) {
+	most := limit + 1
+	if keep != nil {
+		most = max(most, maxExamined)
+	}
+	var last T
+	examined := 0
+	err = tx.each(ctx, q, append(args, most), func(rows *sql.Rows) (bool, error) {
+		row, err := scan(rows)
+		if err != nil {
+			return false, err
+		}
+		last, examined = row, examined+1
+		if keep == nil || keep(&row) {
+			out = append(out, row)
+		}
+		return len(out) <= limit, nil
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	out, next = page(out, limit, func(row T) string { return key(&row) })
+	if next == "" && keep != nil && examined == most {
+		next = key(&last)
+	}
+	return out, next, nil
 }

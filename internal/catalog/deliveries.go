@@ -3,6 +3,8 @@ package catalog
 import (
 	"context"
 	"database/sql"
+	"math"
+	"strings"
 	"time"
 
 	"github.com/packhouse/packhouse"
@@ -57,12 +59,20 @@ func (tx *Tx) DueDeliveries(ctx context.Context, webhookID int64, now time.Time,
 // Deliveries returns at most limit deliveries of a webhook, the newest first, before one
 // with an id (0 for the first page); state "" for any.
 func (tx *Tx) Deliveries(ctx context.Context, webhookID int64, state packhouse.DeliveryState, before int64, limit int) ([]DeliveryRow, error) {
-	const of = ` WHERE d.webhook_id = $1 AND ($2 = 0 OR d.id < $2)`
-	const order = ` ORDER BY d.id DESC LIMIT $3`
-	if state == "" {
-		return tx.deliveries(ctx, selectDeliveries+of+order, webhookID, before, limit)
+	if before == 0 {
+		before = math.MaxInt64
 	}
-	return tx.deliveries(ctx, selectDeliveries+of+` AND d.state = $4`+order, webhookID, before, limit, state)
+	const of = selectDeliveries + ` WHERE d.webhook_id = $1 AND d.id < $2 AND d.state = `
+	const order, limited = ` ORDER BY 1 DESC`, ` LIMIT $3`
+	if state != "" {
+		return tx.deliveries(ctx, of+`$4`+order+limited, webhookID, before, limit, state)
+	}
+	// The list of each state is an index's own order.
+	var each []string
+	for _, s := range []string{`'waiting'`, `'delivered'`, `'dead'`} {
+		each = append(each, tx.db.dialect.branch(of+s, `1 DESC`, `$3`))
+	}
+	return tx.deliveries(ctx, strings.Join(each, ` UNION ALL `)+order+limited, webhookID, before, limit)
 }
 
 func (tx *Tx) deliveries(ctx context.Context, q string, args ...any) ([]DeliveryRow, error) {

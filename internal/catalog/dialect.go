@@ -14,6 +14,9 @@ type dialect struct {
 	// lock adds the clause that locks the rows of a table alias until the end of the
 	// transaction.
 	lock func(q, alias string) string
+	// branch prepares a query for a UNION ALL that is in the same order and has the same
+	// limit: of each branch only as many rows are read as are needed.
+	branch func(q, order, limit string) string
 	// settled selects changes that come after change $1, at most $2: every change that
 	// commits later comes after them.
 	settled string

@@ -84,9 +84,12 @@ func (tx *Tx) CountDomains(ctx context.Context, owner packhouse.AccountID) (int,
 	return n, err
 }
 
-// DeleteDomain buries a domain; its name is free at once, its tags, policy and package groups die. That it is
+// DeleteDomain buries a domain; its name is free at once, its tags, policy, blocks and package groups die. That it is
 // empty is the caller's check. Errors: ErrNotFound.
 func (tx *Tx) DeleteDomain(ctx context.Context, id int64) error {
+	if err := tx.serialize(); err != nil {
+		return err
+	}
 	const q = `UPDATE domains SET deleted_at = $2 WHERE id = $1 AND deleted_at IS NULL`
 	const tags = `DELETE FROM resource_tags WHERE kind = 'domain' AND resource_id = $1`
 	const policy = `DELETE FROM resource_policies WHERE kind = 'domain' AND resource_id = $1`
@@ -97,6 +100,9 @@ func (tx *Tx) DeleteDomain(ctx context.Context, id int64) error {
 		return err
 	}
 	if _, err := tx.exec(ctx, policy, id); err != nil {
+		return err
+	}
+	if _, err := tx.exec(ctx, `DELETE FROM blocks WHERE domain_id = $1`, id); err != nil {
 		return err
 	}
 	return tx.deletePackageGroups(ctx, id)

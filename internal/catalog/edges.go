@@ -62,6 +62,9 @@ func (tx *Tx) Graph(ctx context.Context, domainID int64) ([]RepositoryRow, error
 
 // ReplaceUpstreams sets a repository's direct upstreams, in search order.
 func (tx *Tx) ReplaceUpstreams(ctx context.Context, repoID int64, upstreamIDs []int64) error {
+	if err := tx.serialize(); err != nil {
+		return err
+	}
 	const clear = `DELETE FROM upstreams WHERE repository_id = $1`
 	if _, err := tx.exec(ctx, clear, repoID); err != nil || len(upstreamIDs) == 0 {
 		return err

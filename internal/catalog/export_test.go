@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"strings"
 	"testing"
+
+	"modernc.org/sqlite"
 )
 
 // Explain runs fn in a read transaction and returns the plan of every query that it
@@ -74,4 +76,37 @@ func PostgresSetting(t *testing.T, db *DB, name string) (value string) {
 		t.Fatal(err)
 	}
 	return value
+}
+
+// PagesTouched runs fn in a read transaction on SQLite and returns how many pages of the
+// database its statements looked at, a page as often as they did: what it costs, whatever
+// the machine does beside.
+func PagesTouched(ctx context.Context, db *DB, fn func(*Tx) error) (pages int, err error) {
+	err = db.View(ctx, func(tx *Tx) error {
+		before, err := pagesTouched(tx)
+		if err != nil {
+			return err
+		}
+		if err := fn(tx); err != nil {
+			return err
+		}
+		after, err := pagesTouched(tx)
+		pages = after - before
+		return err
+	})
+	return pages, err
+}
+
+func pagesTouched(tx *Tx) (pages int, err error) {
+	err = tx.run.(*session).conn.Raw(func(conn any) error {
+		for _, op := range []sqlite.DBStatusOp{sqlite.DBStatusCacheHit, sqlite.DBStatusCacheMiss} {
+			n, _, err := conn.(sqlite.DBStatus).Status(op, false)
+			if err != nil {
+				return err
+			}
+			pages += n
+		}
+		return nil
+	})
+	return pages, err
 }

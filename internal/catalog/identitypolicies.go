@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"database/sql"
+	"strings"
 	"time"
 
 	"github.com/packhouse/packhouse"
@@ -10,7 +11,7 @@ import (
 
 // RightsOf returns every identity policy that holds for a principal: attached and
 // inline, its own and those of its groups. A policy that comes in two ways is there
-// once. Inline ones have the id 0.
+// once. Inline ones have the id 0; paths are left out.
 func (tx *Tx) RightsOf(ctx context.Context, principalID int64) ([]PolicyRow, error) {
 	const q = `WITH holders AS (
 			SELECT CAST($1 AS BIGINT) AS id UNION SELECT group_id FROM group_members WHERE principal_id = $1)
@@ -56,22 +57,39 @@ func (tx *Tx) DeleteInlinePolicy(ctx context.Context, principalID int64, name st
 type ManagedPolicyRow struct {
 	PolicyRow
 	Description      string
+	Tags             []packhouse.ResourceTag // by key
 	Created, Updated time.Time
 	Attachments      int
+	Boundaries       int   // identities whose permissions boundary it is
+	Version          int64 // the default version, whose document holds
 }
 
-const selectManaged = `SELECT i.id, i.account_id, i.name, i.document, i.description, i.created_at, i.updated_at,
-	(SELECT COUNT(*) FROM policy_attachments a WHERE a.policy_id = i.id) FROM identity_policies i`
+const selectManaged = `SELECT i.id, i.account_id, i.name, i.path, i.document, i.description, i.tags, i.created_at, i.updated_at,
+	(SELECT COUNT(*) FROM policy_attachments a WHERE a.policy_id = i.id),
+	(SELECT COUNT(*) FROM principals p WHERE p.boundary_id = i.id), i.default_version FROM identity_policies i`
 
 func (p *ManagedPolicyRow) scan() []any {
-	return []any{&p.ID, &p.Account, &p.Name, &p.Document, &p.Description, moment{&p.Created}, moment{&p.Updated}, &p.Attachments}
+	return []any{&p.ID, &p.Account, &p.Name, &p.Path, &p.Document, &p.Description, document{&p.Tags}, moment{&p.Created}, moment{&p.Updated},
+		&p.Attachments, &p.Boundaries, &p.Version}
 }
 
-// InsertPolicy adds a policy that can be attached. Errors: ErrExists.
+// InsertPolicy adds a policy that can be attached, with its document as version 1; names
+// of one account differ in more than case, whatever their paths are. Errors: ErrExists.
 func (tx *Tx) InsertPolicy(ctx context.Context, p ManagedPolicyRow) (int64, error) {
-	const q = `INSERT INTO identity_policies (account_id, name, document, description, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $5) ON CONFLICT DO NOTHING RETURNING id`
-	id, err := tx.insert(ctx, q, p.Account, p.Name, p.Document, p.Description, micros(p.Created))
+	const taken = `SELECT EXISTS (SELECT 1 FROM identity_policies WHERE account_id = $1 AND LOWER(name) = $2)`
+	const q = `INSERT INTO identity_policies (account_id, name, path, document, description, tags, created_at, updated_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT DO NOTHING RETURNING id`
+	var exists bool
+	if err := tx.one(ctx, taken, []any{p.Account, strings.ToLower(p.Name)}, &exists); err != nil {
+		return 0, err
+	}
+	if exists {
+		return 0, ErrExists
+	}
+	id, err := tx.insert(ctx, q, p.Account, p.Name, p.Path, p.Document, p.Description, toDocument(p.Tags), micros(p.Created))
+	if err == nil {
+		err = tx.insertPolicyVersion(ctx, id, 1, p.Document, p.Created)
+	}
 	return id, tx.identityChanged(ctx, err)
 }
 
@@ -84,9 +102,10 @@ func (tx *Tx) PolicyByName(ctx context.Context, a packhouse.AccountID, name stri
 }
 
 // ManagedPolicies returns a page of an account's policies by name, after the one given.
-func (tx *Tx) ManagedPolicies(ctx context.Context, a packhouse.AccountID, after string, limit int) ([]ManagedPolicyRow, error) {
-	const q = selectManaged + ` WHERE i.account_id = $1 AND i.name > $2 ORDER BY i.name LIMIT $3`
-	return list(ctx, tx, q, []any{a, after, limit}, func(rows *sql.Rows) (p ManagedPolicyRow, err error) {
+// Their paths begin with prefix.
+func (tx *Tx) ManagedPolicies(ctx context.Context, a packhouse.AccountID, prefix, after string, limit int) ([]ManagedPolicyRow, error) {
+	const q = selectManaged + ` WHERE i.account_id = $1 AND i.name > $2 AND substr(i.path, 1, $3) = $4 ORDER BY i.name LIMIT $5`
+	return list(ctx, tx, q, []any{a, after, len(prefix), prefix, limit}, func(rows *sql.Rows) (p ManagedPolicyRow, err error) {
 		return p, rows.Scan(p.scan()...)
 	})
 }
@@ -98,10 +117,22 @@ func (tx *Tx) CountPolicies(ctx context.Context, a packhouse.AccountID) (n int, 
 	return n, err
 }
 
-// DeletePolicy removes a policy that is attached to nobody. Errors: ErrNotFound, also
-// where it is attached.
+// SetPolicyTags replaces a policy's tags. Errors: ErrNotFound.
+func (tx *Tx) SetPolicyTags(ctx context.Context, id int64, tags []packhouse.ResourceTag) error {
+	const q = `UPDATE identity_policies SET tags = $2 WHERE id = $1`
+	return tx.execOne(ctx, q, id, toDocument(tags))
+}
+
+// DeletePolicy removes a policy with its versions, which is attached to nobody and is
+// nobody's boundary. Errors: ErrNotFound, also where it is in use.
 func (tx *Tx) DeletePolicy(ctx context.Context, id int64) error {
-	const q = `DELETE FROM identity_policies WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM policy_attachments WHERE policy_id = $1)`
+	const versions = `DELETE FROM identity_policy_versions WHERE policy_id = $1 AND NOT EXISTS (SELECT 1 FROM policy_attachments WHERE policy_id = $1)
+		AND NOT EXISTS (SELECT 1 FROM principals WHERE boundary_id = $1)`
+	const q = `DELETE FROM identity_policies WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM policy_attachments WHERE policy_id = $1)
+		AND NOT EXISTS (SELECT 1 FROM principals WHERE boundary_id = $1)`
+	if _, err := tx.exec(ctx, versions, id); err != nil {
+		return err
+	}
 	return tx.identityChanged(ctx, tx.execOne(ctx, q, id))
 }
 

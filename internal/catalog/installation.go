@@ -51,6 +51,21 @@ func (tx *Tx) Accounts(ctx context.Context) ([]packhouse.AccountID, error) {
 	})
 }
 
+// AccountRow is an account.
+type AccountRow struct {
+	ID      packhouse.AccountID
+	Name    string
+	Created time.Time
+}
+
+// AccountRows returns all accounts with their names, oldest first.
+func (tx *Tx) AccountRows(ctx context.Context) ([]AccountRow, error) {
+	const q = `SELECT id, name, created_at FROM accounts ORDER BY created_at, id`
+	return list(ctx, tx, q, nil, func(rows *sql.Rows) (a AccountRow, err error) {
+		return a, rows.Scan(&a.ID, &a.Name, moment{&a.Created})
+	})
+}
+
 // Setting returns a setting's value. Errors: ErrNotFound.
 func (tx *Tx) Setting(ctx context.Context, scope, key string) (string, error) {
 	const q = `SELECT value FROM settings WHERE scope = $1 AND key = $2`

@@ -212,7 +212,7 @@ func TestMigration(t *testing.T) {
 	}
 	tx := &Tx{db: db, run: e.writer}
 	backups := 0
-	v := schemaVersion{exists: func() (bool, error) { return true, nil }, backup: func(version int64) error {
+	v := schemaVersion{current: func() (int64, error) { return sqliteSchema(ctx, tx) }, backup: func(version int64) error {
 		backups++
 		if version != known {
 			t.Errorf("copied at schema %d, want %d", version, known)
@@ -233,6 +233,28 @@ func TestMigration(t *testing.T) {
 	old := openFile(t, path+".schema-2")
 	if err := old.Ping(ctx); err != nil {
 		t.Errorf("the copy: %v", err)
+	}
+}
+
+// TestReadersOpenWhenNeeded: Views one after the other share one reader; those at the same
+// time have one each, and keep it for later.
+func TestReadersOpenWhenNeeded(t *testing.T) {
+	ctx := t.Context()
+	db := openFile(t, filepath.Join(t.TempDir(), "catalog.db"))
+	e := db.engine.(*sqliteEngine)
+	for range 5 {
+		if err := db.View(ctx, func(*Tx) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(e.idle) != 1 {
+		t.Errorf("%d readers are open after Views one after the other, want 1", len(e.idle))
+	}
+	if err := db.View(ctx, func(*Tx) error { return db.View(ctx, func(*Tx) error { return nil }) }); err != nil {
+		t.Fatal(err)
+	}
+	if len(e.idle) != 2 {
+		t.Errorf("%d readers are open after two Views at once, want 2", len(e.idle))
 	}
 }
 

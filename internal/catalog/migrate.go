@@ -10,9 +10,12 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
+// selectSchema reads the schema's version where there is a table of migrations.
+const selectSchema = `SELECT max(version_id) FROM goose_db_version`
+
 // schemaVersion is what migrate must know and do on an engine.
 type schemaVersion struct {
-	exists  func() (bool, error)      // whether the table of migrations exists
+	current func() (int64, error)     // 0 for an empty database
 	backup  func(version int64) error // copies a database of an older schema aside
 	options []goose.ProviderOption
 }
@@ -28,15 +31,9 @@ func migrate(ctx context.Context, d migrations.Dialect, pool *sql.DB, v schemaVe
 }
 
 func migrateTo(ctx context.Context, d migrations.Dialect, pool *sql.DB, v schemaVersion, known int64, files func() (fs.FS, error)) error {
-	exists, err := v.exists()
+	current, err := v.current()
 	if err != nil {
 		return fmt.Errorf("read schema version: %w", err)
-	}
-	var current int64
-	if exists {
-		if err := pool.QueryRowContext(ctx, "SELECT max(version_id) FROM goose_db_version").Scan(&current); err != nil {
-			return fmt.Errorf("read schema version: %w", err)
-		}
 	}
 	switch {
 	case current == known:

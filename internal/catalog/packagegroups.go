@@ -84,6 +84,9 @@ func (tx *Tx) PackageGroupTexts(ctx context.Context, ids []int64) (map[int64]Pac
 // InsertPackageGroup adds a package group and returns its id; what it allows is written
 // separately. Errors: ErrExists.
 func (tx *Tx) InsertPackageGroup(ctx context.Context, domainID int64, g PackageGroupRow, t PackageGroupTexts) (int64, error) {
+	if err := tx.serialize(); err != nil {
+		return 0, err
+	}
 	const q = `INSERT INTO package_groups (domain_id, pattern, folded_pattern, specificity, publish, external, internal, contact, description, created_at)
 		VALUES ($1, $2, '', 0, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING id`
 	return tx.insert(ctx, q, domainID, g.Pattern, g.Modes[packhouse.RestrictPublish], g.Modes[packhouse.RestrictExternalUpstream],

@@ -4,7 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"hash/fnv"
+	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -60,7 +63,18 @@ func (tx *Tx) Package(ctx context.Context, repoID int64, n packhouse.PackageName
 
 // LockPackage is Package with the row locked until the transaction ends.
 func (tx *Tx) LockPackage(ctx context.Context, repoID int64, n packhouse.PackageName) (packhouse.Package, error) {
+	if tx.db.dialect.concurrent() {
+		tx.contended = contention(repoID, n)
+	}
 	return tx.onePackage(ctx, tx.db.dialect.lock(onePackage, "p"), repoID, n)
+}
+
+// contention is the number by which transactions about one package wait for each other.
+// Two packages that share one only wait longer.
+func contention(repoID int64, n packhouse.PackageName) uint64 {
+	h := fnv.New64a()
+	_, _ = io.WriteString(h, cursor(strconv.FormatInt(repoID, 10), string(n.Format), n.Namespace, n.Name)) // never fails
+	return h.Sum64()
 }
 
 func (tx *Tx) onePackage(ctx context.Context, q string, repoID int64, n packhouse.PackageName) (packhouse.Package, error) {
@@ -73,6 +87,9 @@ func (tx *Tx) onePackage(ctx context.Context, q string, repoID int64, n packhous
 // domain is gone; ErrExists, also when another name of the format has the same collision
 // key; ErrExhausted.
 func (tx *Tx) InsertPackage(ctx context.Context, p NewPackage) (packhouse.Package, error) {
+	if err := tx.serialize(); err != nil {
+		return packhouse.Package{}, err
+	}
 	const q = `INSERT INTO packages (repository_id, domain_id, format, namespace, name, collision_key, display_name, weak_path,
 			publish, upstream, seq, created_at, updated_at, shown_version, shown_before, terms_sum)
 		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11, $11, 0, 0, 0
@@ -144,56 +161,58 @@ type grave struct {
 
 func (tx *Tx) grave() grave { return grave{micros(tx.db.now()), uuid.NewString()} }
 
-// Packages returns one page; next is the cursor of the page after it, "" on the last.
-// Errors: Invalid "invalid_page_token".
+// Packages returns one page; next is the cursor of the page after it, "" on the last. A
+// page of a restriction, or of a name prefix that many packages have, may be short, see
+// maxExamined. Errors: Invalid "invalid_page_token".
 func (tx *Tx) Packages(ctx context.Context, f PackageFilter) (rows []packhouse.Package, next string, err error) {
-	// -1 stands for any restriction. Expressions stand where a planner must not take the
-	// column for an index to walk along.
-	const kept = ` WHERE p.repository_id = $1 AND p.deleted_at IS NULL AND ($2 = -1 OR p.publish = $2) AND ($3 = -1 OR p.upstream = $3)`
-	const where = kept + ` AND p.namespace >= $4 AND p.namespace < $5`
-	const ofAny = selectPackages + where + ` AND p.name || '' >= $6 AND p.name || '' < $7
-		AND (p.format, p.namespace, p.name) > ($8, $9, $10) ORDER BY p.format, p.namespace, p.name LIMIT $11`
+	const ofAny = selectPackages + ` WHERE p.repository_id = $1 AND p.deleted_at IS NULL
+		AND (p.format, p.namespace, p.name) > ($2, $3, $4) ORDER BY p.format, p.namespace, p.name LIMIT $5`
 	// Both bounds are pairs: beside a bound of the namespace alone SQLite would use one of
 	// them only, and walk from the prefix's beginning or past its end.
-	const ofFormat = selectPackages + kept + ` AND p.format = $4 AND (p.namespace, p.name) > ($5, $6) AND (p.namespace, p.name) < ($7, '')
-		AND p.name || '' >= $8 AND p.name || '' < $9 ORDER BY p.format, p.namespace, p.name LIMIT $10`
-	const named = selectPackages + where + ` AND p.name >= $6 AND p.name < $7
-		AND ($12 = '' OR p.format = $12) AND (p.format || '', p.namespace, p.name) > ($8, $9, $10)
-		ORDER BY p.format || '', p.namespace, p.name LIMIT $11`
+	const ofFormat = selectPackages + ` WHERE p.repository_id = $1 AND p.deleted_at IS NULL AND p.format = $2
+		AND (p.namespace, p.name) > ($3, $4) AND (p.namespace, p.name) < ($5, '') ORDER BY p.format, p.namespace, p.name LIMIT $6`
+	// An expression stands where a planner must not take the column for an index to walk
+	// along.
+	const named = selectPackages + ` WHERE p.repository_id = $1 AND p.deleted_at IS NULL AND p.name >= $2 AND p.name < $3
+		AND ($4 = '' OR p.format = $4) AND (p.format || '', p.namespace, p.name) > ($5, $6, $7)
+		ORDER BY p.format || '', p.namespace, p.name LIMIT $8`
 	after, err := tx.packageCursor(ctx, f)
 	if err != nil {
 		return nil, "", err
 	}
-	args := []any{f.RepoID, filterRestriction(f.Publish), filterRestriction(f.Upstream), f.NamespacePrefix, successor(f.NamespacePrefix),
-		f.NamePrefix, successor(f.NamePrefix), after[0], after[1], after[2], f.Limit + 1}
 	few, err := tx.fewNamed(ctx, f)
 	if err != nil {
 		return nil, "", err
 	}
-	q := ofAny
+	q, args := ofAny, []any{f.RepoID, after[0], after[1], after[2]}
 	switch {
 	case few:
-		q = named
-		args = append(args, f.Format)
+		q, args = named, []any{f.RepoID, f.NamePrefix, successor(f.NamePrefix), f.Format, after[0], after[1], after[2]}
 	case f.Format != "":
 		q = ofFormat
-		args = append(args[:3:3], f.Format, max(after[1], f.NamespacePrefix), after[2], successor(f.NamespacePrefix), // nothing is before the prefix
-			f.NamePrefix, successor(f.NamePrefix), f.Limit+1)
+		args = []any{f.RepoID, f.Format, max(after[1], f.NamespacePrefix), after[2], successor(f.NamespacePrefix)} // nothing is before the prefix
 	}
-	rows, err = list(ctx, tx, q, args, func(rows *sql.Rows) (p packhouse.Package, err error) {
+	return sift(ctx, tx, q, args, f.Limit, func(rows *sql.Rows) (p packhouse.Package, err error) {
 		return p, rows.Scan(selectedPackage(&p)...)
-	})
-	if err != nil {
-		return nil, "", err
-	}
-	rows, next = page(rows, f.Limit, func(p packhouse.Package) string {
+	}, f.keep(), func(p *packhouse.Package) string {
 		n := p.Ref.Package
 		if c := cursor(string(n.Format), n.Namespace, n.Name); len(c) <= maxPackageCursor {
 			return c
 		}
 		return cursor("", "", strconv.FormatInt(p.ID, 10)) // no format has an empty name
 	})
-	return rows, next, nil
+}
+
+// keep returns what chooses the packages of a filter; nil for all of a format and
+// namespace.
+func (f *PackageFilter) keep() func(*packhouse.Package) bool {
+	if f.Publish == "" && f.Upstream == "" && f.NamePrefix == "" {
+		return nil
+	}
+	return func(p *packhouse.Package) bool {
+		return (f.Publish == "" || p.Controls.Publish == f.Publish) && (f.Upstream == "" || p.Controls.Upstream == f.Upstream) &&
+			strings.HasPrefix(p.Ref.Package.Name, f.NamePrefix) && strings.HasPrefix(p.Ref.Package.Namespace, f.NamespacePrefix)
+	}
 }
 
 // maxPackageCursor is the length, in bytes, from which on a cursor names the package's row:
@@ -233,11 +252,4 @@ func (tx *Tx) fewNamed(ctx context.Context, f PackageFilter) (bool, error) {
 		return true, nil
 	}
 	return false, err
-}
-
-func filterRestriction(r packhouse.Restriction) int {
-	if r == "" {
-		return -1
-	}
-	return allowed(r)
 }

@@ -222,6 +222,20 @@ func checkPlans(t *testing.T, db *catalog.DB, forbidden []string) {
 			}
 		}
 	}
+	// Summaries are found by their ids, not among all revisions of the domain.
+	page := make([]int64, 20)
+	for i := range page {
+		page[i] = rowsOfPlans + int64(i) + 1 // that are not there: those that are have no facts
+	}
+	plans, err = catalog.Explain(ctx, db, func(tx *catalog.Tx) error { _, err := tx.Summaries(ctx, 1, page); return err })
+	if err != nil || len(plans) == 0 {
+		t.Errorf("summaries: %v, %d plans", err, len(plans))
+	}
+	for _, plan := range plans {
+		if strings.Contains(plan, "FROM revisions") && !strings.Contains(plan, "INTEGER PRIMARY KEY") && !strings.Contains(plan, "revisions_pkey") {
+			t.Errorf("summaries: no search by id in the plan of\n%s", plan)
+		}
+	}
 	// Few packages are found by their name and sorted; that is all of them, so pages are
 	// right with a format and without.
 	for _, format := range []packhouse.FormatID{"", "npm"} {

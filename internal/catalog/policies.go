@@ -13,6 +13,7 @@ type PolicyRow struct {
 	ID       int64
 	Account  packhouse.AccountID
 	Name     string
+	Path     string // begins and ends with a slash
 	Document string
 }
 
@@ -40,10 +41,17 @@ func (tx *Tx) AttachPolicy(ctx context.Context, policyID, principalID int64) err
 
 // PoliciesOf returns the policies attached to a principal, by name.
 func (tx *Tx) PoliciesOf(ctx context.Context, principalID int64) ([]PolicyRow, error) {
-	const q = `SELECT i.id, i.account_id, i.name, i.document
+	const q = `SELECT i.id, i.account_id, i.name, i.path, i.document
 		FROM policy_attachments a JOIN identity_policies i ON i.id = a.policy_id
 		WHERE a.principal_id = $1 ORDER BY i.name, i.id`
 	return list(ctx, tx, q, []any{principalID}, func(rows *sql.Rows) (p PolicyRow, err error) {
-		return p, rows.Scan(&p.ID, &p.Account, &p.Name, &p.Document)
+		return p, rows.Scan(&p.ID, &p.Account, &p.Name, &p.Path, &p.Document)
 	})
+}
+
+// PolicyByID returns a policy. Errors: ErrNotFound.
+func (tx *Tx) PolicyByID(ctx context.Context, id int64) (p PolicyRow, err error) {
+	const q = `SELECT id, account_id, name, path, document FROM identity_policies WHERE id = $1`
+	err = tx.one(ctx, q, []any{id}, &p.ID, &p.Account, &p.Name, &p.Path, &p.Document)
+	return p, err
 }

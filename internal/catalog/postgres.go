@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"maps"
@@ -40,6 +41,9 @@ const (
 var postgresDialect = dialect{
 	name: migrations.Postgres,
 	lock: func(q, alias string) string { return q + " FOR UPDATE OF " + alias },
+	branch: func(q, order, limit string) string {
+		return "(" + q + " ORDER BY " + order + " LIMIT " + limit + ")" // else each is read whole and sorted
+	},
 	// A lower id may commit after a higher one, so changes settle in the order of
 	// their transactions: those below the oldest running one are all finished.
 	settled: selectChanges + ` WHERE transaction_id < pg_snapshot_xmin(pg_current_snapshot())
@@ -77,6 +81,7 @@ type postgresEngine struct {
 	db       *DB
 	pool     *sql.DB
 	onCommit func([]packhouse.Change)
+	turns    [turns]chan struct{} // of capacity one, see inTurn
 }
 
 // openPostgres connects, checks the server (reliability.md R5) and migrates.
@@ -88,7 +93,11 @@ func (db *DB) openPostgres(ctx context.Context, dsn string, onCommit func([]pack
 	pool.SetMaxOpenConns(maxPostgresConns)
 	pool.SetMaxIdleConns(maxPostgresConns)
 	pool.SetConnMaxIdleTime(time.Minute)
-	db.dialect, db.engine = postgresDialect, &postgresEngine{db: db, pool: pool, onCommit: onCommit}
+	e := &postgresEngine{db: db, pool: pool, onCommit: onCommit}
+	for i := range e.turns {
+		e.turns[i] = make(chan struct{}, 1)
+	}
+	db.dialect, db.engine = postgresDialect, e
 	defer func() {
 		if err != nil {
 			_ = pool.Close()
@@ -125,9 +134,13 @@ func migratePostgres(ctx context.Context, dsn string) (err error) {
 		return err
 	}
 	return migrate(ctx, migrations.Postgres, pool, schemaVersion{
-		exists: func() (exists bool, err error) {
+		current: func() (version int64, err error) {
+			var exists bool
 			err = pool.QueryRowContext(ctx, "SELECT to_regclass('goose_db_version') IS NOT NULL").Scan(&exists)
-			return exists, err
+			if err == nil && exists {
+				err = pool.QueryRowContext(ctx, selectSchema).Scan(&version)
+			}
+			return version, err
 		},
 		backup:  func(int64) error { return nil }, // the operator's own
 		options: []goose.ProviderOption{goose.WithSessionLocker(locker)},
@@ -149,44 +162,129 @@ func (e *postgresEngine) update(ctx context.Context, fn func(*Tx) error) error {
 
 // transact runs fn until it is committed or fails for good.
 func (e *postgresEngine) transact(ctx context.Context, readOnly bool, fn func(*Tx) error) (changes []packhouse.Change, err error) {
-	for attempt := 1; ; attempt++ {
-		changes, err = e.attempt(ctx, readOnly, fn)
-		if e.db.dialect.again(ctx, attempt, err) {
-			continue
-		}
-		if err != nil && ctx.Err() == nil && e.db.dialect.retryable(err) {
-			err = busy(err)
-		}
-		return changes, err
-	}
-}
-
-func (e *postgresEngine) attempt(ctx context.Context, readOnly bool, fn func(*Tx) error) ([]packhouse.Change, error) {
 	conn, err := e.connection(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = conn.Close() }() // gives it back
-	sqlTx, err := conn.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: readOnly})
+	m := manner{readOnly: readOnly}
+	changes, err = e.attempt(ctx, conn, &m, fn)
+	_ = conn.Close() // gives it back
+	if !e.db.dialect.again(ctx, 1, err) {
+		return changes, err
+	}
+	err = e.inTurn(ctx, m.contended, func(conn *sql.Conn) error {
+		for attempt := 2; ; attempt++ {
+			var err error
+			changes, err = e.attempt(ctx, conn, &m, fn)
+			if e.db.dialect.again(ctx, attempt, err) {
+				continue
+			}
+			if err != nil && ctx.Err() == nil && e.db.dialect.retryable(err) {
+				err = busy(err)
+			}
+			return err
+		}
+	})
+	return changes, err
+}
+
+// manner is how the attempts of a transaction are made, and what they learn.
+type manner struct {
+	readOnly     bool
+	serializable bool
+	contended    uint64 // the package it was about, 0 for none
+}
+
+// errSerialize ends an attempt that has to be made again as a serializable one.
+var errSerialize = errors.New("catalog: needs a serializable transaction")
+
+// serialize is called first by writes whose condition others may make untrue by writing
+// different rows: a package needs a repository that is not being deleted, and a deletion
+// must see every package. On SQLite, where writers are alone, it does nothing.
+func (tx *Tx) serialize() error {
+	if tx.serializable || !tx.db.dialect.concurrent() {
+		return nil
+	}
+	tx.unfit = true
+	return errSerialize
+}
+
+// turns is how many turns of one process there are. Rows that share one only wait for
+// each other.
+const turns = 64
+
+// inTurn runs what failed because others wrote the same rows, one after the other for
+// what they contend for, on all nodes: a transaction that waits for a row inside has an
+// old snapshot when its time comes, and would fail as often as there are others before
+// it. In a process one connection at most waits for each turn.
+func (e *postgresEngine) inTurn(ctx context.Context, contended uint64, fn func(*sql.Conn) error) (err error) {
+	turn := contended % turns
+	select {
+	case e.turns[turn] <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-e.turns[turn] }()
+	conn, err := e.connection(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	const take, leave = `SELECT pg_advisory_lock($1)`, `SELECT pg_advisory_unlock($1)`
+	key := int64(contended) //nolint:gosec // any number is a key
+	if _, err := conn.ExecContext(ctx, take, key); err != nil {
+		return e.db.dialect.explain(err)
+	}
+	defer func() {
+		// The lock ends with its connection too: one that did not give it back is closed.
+		if _, err := conn.ExecContext(context.WithoutCancel(ctx), leave, key); err != nil {
+			_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+		}
+	}()
+	return fn(conn)
+}
+
+// attempt runs fn in one transaction, and again where fn turns out to need another kind.
+func (e *postgresEngine) attempt(ctx context.Context, conn *sql.Conn, m *manner, fn func(*Tx) error) ([]packhouse.Change, error) {
+	changes, err := e.once(ctx, conn, m, fn)
+	if !errors.Is(err, errSerialize) {
+		return changes, err
+	}
+	m.serializable = true
+	return e.once(ctx, conn, m, fn)
+}
+
+func (e *postgresEngine) once(ctx context.Context, conn *sql.Conn, m *manner, fn func(*Tx) error) ([]packhouse.Change, error) {
+	isolation := sql.LevelRepeatableRead
+	if m.serializable {
+		isolation = sql.LevelSerializable
+	}
+	sqlTx, err := conn.BeginTx(ctx, &sql.TxOptions{Isolation: isolation, ReadOnly: m.readOnly})
 	if err != nil {
 		return nil, fmt.Errorf("begin: %w", err)
 	}
 	defer func() { _ = sqlTx.Rollback() }() // does nothing after a commit
-	tx := &Tx{db: e.db, run: postgresRunner{sqlTx}, readOnly: readOnly}
+	tx := &Tx{db: e.db, run: postgresRunner{sqlTx}, readOnly: m.readOnly, serializable: m.serializable}
 	defer tx.end()
-	if err := fn(tx); err != nil {
+	err = fn(tx)
+	m.contended = tx.contended
+	if tx.unfit { // whatever fn made of it
+		return nil, errSerialize
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err := tx.finish(ctx); err != nil {
 		return nil, err
 	}
-	if err := sqlTx.Commit(); err != nil {
-		if e.db.dialect.retryable(err) {
-			return nil, fmt.Errorf("commit: %w", err) // the server says that it was undone
-		}
+	switch err := sqlTx.Commit(); {
+	case err == nil || m.readOnly: // what was read is right, whatever became of the end
+		return tx.changes, nil
+	case e.db.dialect.retryable(err):
+		return nil, fmt.Errorf("commit: %w", err) // the server says that it was undone
+	default:
 		return nil, fmt.Errorf("%w: %w", ErrInDoubt, e.db.dialect.explain(err))
 	}
-	return tx.changes, nil
 }
 
 // connection takes a connection, waiting for one if all are in use, but not for long

@@ -36,6 +36,10 @@ type RepositoryFilter struct {
 const selectRepositories = `SELECT r.id, r.uuid, r.domain_id, d.account_id, d.name, r.name, r.admin_account, r.description, r.created_at
 	FROM domains d JOIN repositories r ON r.domain_id = d.id`
 
+// ofDomains makes lists go along domains, whatever a planner thinks, so that rows are in
+// order.
+const ofDomains = ` FROM domains d CROSS JOIN repositories r WHERE r.domain_id = d.id AND d.deleted_at IS NULL AND r.deleted_at IS NULL`
+
 func scanRepository(rows *sql.Rows) (r RepositoryRow, err error) {
 	return r, rows.Scan(&r.ID, &r.UUID, &r.DomainID, &r.Ref.Domain.Owner, &r.Ref.Domain.Name, &r.Ref.Name, &r.Administrator, &r.Description, moment{&r.Created})
 }
@@ -43,6 +47,9 @@ func scanRepository(rows *sql.Rows) (r RepositoryRow, err error) {
 // InsertRepository adds a repository and returns its id; edges are written
 // separately. Errors: ErrExists.
 func (tx *Tx) InsertRepository(ctx context.Context, r RepositoryRow) (int64, error) {
+	if err := tx.serialize(); err != nil {
+		return 0, err
+	}
 	const q = `INSERT INTO repositories (uuid, domain_id, name, admin_account, description, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING id`
 	return tx.insert(ctx, q, r.UUID, r.DomainID, r.Ref.Name, r.Administrator, r.Description, micros(r.Created))
@@ -78,30 +85,34 @@ func (tx *Tx) RepositoryLives(ctx context.Context, id int64) (bool, error) {
 // Repositories returns one page; next is the cursor of the page after it, "" on the
 // last. Edges are not filled in. Errors: Invalid "invalid_page_token".
 func (tx *Tx) Repositories(ctx context.Context, f RepositoryFilter) (rows []RepositoryRow, next string, err error) {
-	const live = ` AND d.deleted_at IS NULL AND r.deleted_at IS NULL
-		AND ($1 = '' OR r.admin_account = $1) AND r.name >= $2 AND r.name < $3`
-	const inDomain = selectRepositories + ` WHERE d.id = $4 AND r.domain_id = $4 AND r.name > $5` + live + ` ORDER BY r.name LIMIT $6`
-	const anywhere = selectRepositories + ` WHERE (d.account_id, d.name) >= ($4, $5) AND (d.account_id, d.name, r.name) > ($4, $5, $6)` + live +
-		` ORDER BY d.account_id, d.name, r.name LIMIT $7`
 	after, _, err := parseCursor(f.After, 3)
 	if err != nil {
 		return nil, "", err
 	}
-	args := []any{f.Administrator, f.Prefix, successor(f.Prefix)}
-	q := anywhere
+	args := []any{successor(f.Prefix), max(f.Prefix, after[2]), after[2]}
+	number := func(arg any) string {
+		args = append(args, arg)
+		return placeholders(len(args), 1)
+	}
+	name, of := `r.name`, ``
+	if f.Administrator != "" {
+		name, of = `r.name || ''`, ` AND r.admin_account = `+number(f.Administrator) // see repositories_admin
+	}
+	list := `SELECT r.id, r.uuid, r.domain_id, d.account_id, d.name, ` + name + `, r.admin_account, r.description, r.created_at` + ofDomains + of + ` AND ` + name + ` < $1 AND ` + name + ` >= `
+	var q string
 	if f.DomainID != 0 {
-		q = inDomain
-		args = append(args, f.DomainID, after[2], f.Limit+1)
+		q = list + `$2 AND r.name <> $3 AND d.id = ` + number(f.DomainID) + ` ORDER BY 6 LIMIT ` + placeholders(len(args)+1, 1)
 	} else {
-		args = append(args, after[0], after[1], after[2], f.Limit+1)
+		// The rest of the domain where the page before ended, and the domains behind it.
+		owner, domain, prefix := number(after[0]), number(after[1]), number(f.Prefix)
+		const order = `4, 5, 6`
+		limit := placeholders(len(args)+1, 1)
+		q = tx.db.dialect.branch(list+`$2 AND r.name <> $3 AND d.account_id = `+owner+` AND d.name = `+domain, order, limit) + ` UNION ALL ` +
+			tx.db.dialect.branch(list+prefix+` AND (d.account_id, d.name) > (`+owner+`, `+domain+`)`, order, limit) + ` ORDER BY ` + order + ` LIMIT ` + limit
 	}
-	if rows, err = list(ctx, tx, q, args, scanRepository); err != nil {
-		return nil, "", err
-	}
-	rows, next = page(rows, f.Limit, func(r RepositoryRow) string {
+	return sift(ctx, tx, q, args, f.Limit, scanRepository, nil, func(r *RepositoryRow) string {
 		return cursor(string(r.Ref.Domain.Owner), r.Ref.Domain.Name, r.Ref.Name)
 	})
-	return rows, next, nil
 }
 
 // CountRepositories returns how many repositories a domain has.
@@ -109,6 +120,17 @@ func (tx *Tx) CountRepositories(ctx context.Context, domainID int64) (int, error
 	const q = `SELECT count(*) FROM repositories WHERE domain_id = $1 AND deleted_at IS NULL`
 	var n int
 	err := tx.one(ctx, q, []any{domainID}, &n)
+	return n, err
+}
+
+// RepositoryBytes returns how many bytes the versions of a repository have, each with all
+// of its assets; Disposed ones have none. It reads every version.
+func (tx *Tx) RepositoryBytes(ctx context.Context, id int64) (int64, error) {
+	const q = `SELECT CAST(COALESCE(sum(n.size), 0) AS BIGINT) FROM packages p
+		JOIN versions v ON v.package_id = p.id AND v.deleted_at IS NULL JOIN revisions n ON n.id = v.revision_id
+		WHERE p.repository_id = $1 AND p.deleted_at IS NULL AND v.status <> 'Disposed'`
+	var n int64
+	err := tx.one(ctx, q, []any{id}, &n)
 	return n, err
 }
 
@@ -122,6 +144,9 @@ func (tx *Tx) SetDescription(ctx context.Context, repoID int64, text string) err
 // other repositories' upstream lists. Blobs that lose their last reference leave the
 // domain's usage in the same transaction. Errors: ErrNotFound.
 func (tx *Tx) DeleteRepository(ctx context.Context, id int64) error {
+	if err := tx.serialize(); err != nil {
+		return err
+	}
 	const bury = `UPDATE repositories SET deleted_at = $2 WHERE id = $1 AND deleted_at IS NULL`
 	if err := tx.execOne(ctx, bury, id, micros(tx.db.now())); err != nil {
 		return err

@@ -20,19 +20,21 @@ type AccessRow struct {
 	Administrator    packhouse.AccountID // of the repository
 	DomainPolicy     string              // document; "" for none
 	RepositoryPolicy string              // document; "" for none
+	Tagged           bool                // the repository has tags
 }
 
 // Access returns what is known for decisions about a repository; one without a name asks
 // for its domain alone. Errors: ErrNotFound where there is no such domain.
 func (tx *Tx) Access(ctx context.Context, ref packhouse.RepoRef) (a AccessRow, err error) {
-	const q = `SELECT d.id, COALESCE(r.id, 0), COALESCE(r.admin_account, ''), COALESCE(dp.document, ''), COALESCE(rp.document, '')
+	const q = `SELECT d.id, COALESCE(r.id, 0), COALESCE(r.admin_account, ''), COALESCE(dp.document, ''), COALESCE(rp.document, ''),
+		EXISTS (SELECT 1 FROM resource_tags t WHERE t.kind = 'repository' AND t.resource_id = r.id)
 		FROM domains d
 		LEFT JOIN repositories r ON r.domain_id = d.id AND r.name = $3 AND r.deleted_at IS NULL
 		LEFT JOIN resource_policies dp ON dp.kind = 'domain' AND dp.resource_id = d.id
 		LEFT JOIN resource_policies rp ON rp.kind = 'repository' AND rp.resource_id = r.id
 		WHERE d.account_id = $1 AND d.name = $2 AND d.deleted_at IS NULL`
 	err = tx.one(ctx, q, []any{ref.Domain.Owner, ref.Domain.Name, ref.Name},
-		&a.DomainID, &a.RepoID, &a.Administrator, &a.DomainPolicy, &a.RepositoryPolicy)
+		&a.DomainID, &a.RepoID, &a.Administrator, &a.DomainPolicy, &a.RepositoryPolicy, &a.Tagged)
 	return a, err
 }
 

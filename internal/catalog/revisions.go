@@ -151,18 +151,28 @@ func (tx *Tx) Facts(ctx context.Context, revisionID int64) (packhouse.Facts, err
 	return f, err
 }
 
+const selectAssets = `SELECT a.name, a.media_type, a.kind = 'side', ` + blobColumns + `
+	FROM assets a JOIN blobs b ON b.id = a.blob_id WHERE a.revision_id = $1`
+
 // Assets returns the files of a revision with their blobs, by name.
 func (tx *Tx) Assets(ctx context.Context, revisionID int64) ([]AssetRow, error) {
-	const q = `SELECT a.name, a.media_type, a.kind = 'side', ` + blobColumns + `
-		FROM assets a JOIN blobs b ON b.id = a.blob_id WHERE a.revision_id = $1 ORDER BY a.name`
-	return list(ctx, tx, q, []any{revisionID}, func(rows *sql.Rows) (a AssetRow, err error) {
-		var b scannedBlob
-		if err := rows.Scan(append([]any{&a.Name, &a.MediaType, &a.Side}, b.dest()...)...); err != nil {
-			return a, err
-		}
-		a.fill(b.row())
-		return a, nil
-	})
+	return list(ctx, tx, selectAssets+` ORDER BY a.name`, []any{revisionID}, scanAsset)
+}
+
+// AssetsFrom returns at most limit files of a revision with their blobs, by name: the one
+// with a name and those behind it. Side files are left out.
+func (tx *Tx) AssetsFrom(ctx context.Context, revisionID int64, name string, limit int) ([]AssetRow, error) {
+	const q = selectAssets + ` AND a.name >= $2 AND a.kind = 'asset' ORDER BY a.name LIMIT $3`
+	return list(ctx, tx, q, []any{revisionID, name, limit}, scanAsset)
+}
+
+func scanAsset(rows *sql.Rows) (a AssetRow, err error) {
+	var b scannedBlob
+	if err := rows.Scan(append([]any{&a.Name, &a.MediaType, &a.Side}, b.dest()...)...); err != nil {
+		return a, err
+	}
+	a.fill(b.row())
+	return a, nil
 }
 
 // fill completes an asset from its blob.

@@ -22,12 +22,21 @@ func (tx *Tx) PasswordByName(ctx context.Context, a packhouse.AccountID, k packh
 // SetPassword sets the hash of a principal's password; "" takes it away. Errors:
 // ErrNotFound.
 func (tx *Tx) SetPassword(ctx context.Context, principalID int64, hash string) error {
-	const q = `UPDATE principals SET password = $2 WHERE id = $1`
+	const q = `UPDATE principals SET password = $2, password_at = $3 WHERE id = $1`
 	var value any
 	if hash != "" {
 		value = hash
 	}
-	return tx.identityChanged(ctx, tx.execOne(ctx, q, principalID, value))
+	return tx.identityChanged(ctx, tx.execOne(ctx, q, principalID, value, micros(tx.db.now())))
+}
+
+// PasswordSince returns when a principal's password was set; ok is false where it has
+// none. Passwords from before this was kept are as old as their principal. Errors:
+// ErrNotFound.
+func (tx *Tx) PasswordSince(ctx context.Context, principalID int64) (since time.Time, ok bool, err error) {
+	const q = `SELECT password IS NOT NULL, CASE WHEN password_at > 0 THEN password_at ELSE created_at END FROM principals WHERE id = $1`
+	err = tx.one(ctx, q, []any{principalID}, &ok, moment{&since})
+	return since, ok, err
 }
 
 // PutSecondFactor gives a principal a second factor, in the place of any other. The

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/packhouse/packhouse"
@@ -43,7 +44,8 @@ var (
 
 var sqliteDialect = dialect{
 	name:    migrations.SQLite,
-	lock:    func(q, _ string) string { return q }, // the writer has the database to itself
+	lock:    func(q, _ string) string { return q },    // the writer has the database to itself
+	branch:  func(q, _, _ string) string { return q }, // branches in order are merged
 	settled: selectChanges + ` WHERE id > $1 ORDER BY id LIMIT $2`,
 	latest:  `SELECT c.id FROM changes c ORDER BY c.id DESC LIMIT 1`,
 	explain: func(err error) error {
@@ -76,8 +78,11 @@ type sqliteEngine struct {
 	reads   *sql.DB
 	writer  *session
 	group   *group
-	free    chan *session // readers nobody uses; nil for one that is not open yet
-	scratch string        // directory of a ":memory:" database, "" for files
+	scratch string // directory of a ":memory:" database, "" for files
+
+	reading chan struct{} // room for each reader in use
+	mu      sync.Mutex    // guards idle
+	idle    []*session    // open readers that nobody uses, the last used at the end
 }
 
 // openSQLite opens or creates the file, or a private database for ":memory:".
@@ -122,20 +127,18 @@ func (db *DB) openSQLite(ctx context.Context, path string, onCommit func([]packh
 	if err = e.migrate(ctx, path); err != nil {
 		return err
 	}
-	e.free = make(chan *session, readers)
-	for range readers {
-		var s *session // files: opened when first needed
-		if e.scratch != "" {
-			if s, err = newSession(ctx, e.reads); err != nil {
+	e.reading = make(chan struct{}, readers)
+	if e.scratch != "" { // those of files are opened when first needed
+		for range readers {
+			s, err := newSession(ctx, e.reads)
+			if err != nil {
 				return err
 			}
-			if err = s.command("SELECT name FROM epochs"); err != nil {
+			e.idle = append(e.idle, s)
+			if err := s.command("SELECT name FROM epochs"); err != nil {
 				return err
 			}
 		}
-		e.free <- s
-	}
-	if e.scratch != "" {
 		// All connections are open, so the names are not needed any more: whatever
 		// becomes of this process, nothing is left behind. Where open files keep their
 		// names, close removes them.
@@ -254,15 +257,22 @@ func (e *sqliteEngine) migrate(ctx context.Context, path string) error {
 	tx := &Tx{db: e.db, run: e.writer}
 	defer tx.end()
 	return migrate(ctx, migrations.SQLite, e.writes, schemaVersion{
-		exists: func() (bool, error) {
-			err := tx.one(ctx, "SELECT 1 FROM sqlite_schema WHERE name = 'goose_db_version'", nil, new(int))
-			if errors.Is(err, ErrNotFound) {
-				return false, nil
-			}
-			return err == nil, err
-		},
-		backup: e.backup(tx, path),
+		current: func() (int64, error) { return sqliteSchema(ctx, tx) },
+		backup:  e.backup(tx, path),
 	})
+}
+
+// sqliteSchema returns the schema's version, 0 for an empty database. It asks on the
+// session that is open: each further one would read the whole schema first.
+func sqliteSchema(ctx context.Context, tx *Tx) (version int64, err error) {
+	err = tx.one(ctx, "SELECT 1 FROM sqlite_schema WHERE name = 'goose_db_version'", nil, &version)
+	if errors.Is(err, ErrNotFound) {
+		return 0, nil
+	}
+	if err == nil {
+		err = tx.one(ctx, selectSchema, nil, &version)
+	}
+	return version, err
 }
 
 // backup returns what copies the database aside, beside itself.
@@ -298,7 +308,7 @@ func (e *sqliteEngine) view(ctx context.Context, fn func(*Tx) error) error {
 			_ = s.close()
 			s = nil
 		}
-		e.free <- s
+		e.giveBack(s)
 	}()
 	if err := s.command("BEGIN"); err != nil {
 		return fmt.Errorf("begin: %w", err)
@@ -306,31 +316,55 @@ func (e *sqliteEngine) view(ctx context.Context, fn func(*Tx) error) error {
 	return fn(tx)
 }
 
-// reader takes a reader out of the pool, waiting for one if all are in use.
+// reader takes a reader, waiting if as many as allowed are in use: the one used last,
+// whose pages are the warmest, or a new one if none is idle. Each costs a parse of the
+// schema and memory, so that no more are open than were ever needed at once.
 func (e *sqliteEngine) reader(ctx context.Context) (*session, error) {
-	var s *session
 	select {
-	case s = <-e.free:
+	case e.reading <- struct{}{}:
 	default:
 		timeout := time.NewTimer(poolWait)
 		defer timeout.Stop()
 		select {
-		case s = <-e.free:
+		case e.reading <- struct{}{}:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-timeout.C:
 			return nil, busy(errors.New("no reader became free"))
 		}
 	}
-	if s != nil {
+	if s := e.lastIdle(); s != nil {
 		return s, nil
 	}
 	s, err := newSession(ctx, e.reads)
 	if err != nil {
-		e.free <- nil
+		e.giveBack(nil)
 		return nil, fmt.Errorf("open reader: %w", err)
 	}
 	return s, nil
+}
+
+// lastIdle takes the idle reader that was used last, nil if there is none.
+func (e *sqliteEngine) lastIdle() *session {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n := len(e.idle)
+	if n == 0 {
+		return nil
+	}
+	s := e.idle[n-1]
+	e.idle = e.idle[:n-1]
+	return s
+}
+
+// giveBack ends the use of a reader; nil is one that is not open any more.
+func (e *sqliteEngine) giveBack(s *session) {
+	if s != nil {
+		e.mu.Lock()
+		e.idle = append(e.idle, s)
+		e.mu.Unlock()
+	}
+	<-e.reading
 }
 
 func (e *sqliteEngine) ping(ctx context.Context) error {
@@ -343,12 +377,8 @@ func (e *sqliteEngine) close() error {
 	if e.group != nil {
 		e.group.close()
 	}
-	if e.free != nil {
-		for range len(e.free) {
-			if s := <-e.free; s != nil {
-				errs = append(errs, s.close())
-			}
-		}
+	for s := e.lastIdle(); s != nil; s = e.lastIdle() {
+		errs = append(errs, s.close())
 	}
 	if e.reads != nil {
 		errs = append(errs, e.reads.Close())

@@ -62,6 +62,22 @@ func (tx *Tx) ResourceTags(ctx context.Context, kind string, id int64) ([]packho
 	})
 }
 
+// RepositoryTag is a resource tag of a repository.
+type RepositoryTag struct {
+	RepoID int64
+	packhouse.ResourceTag
+}
+
+// RepositoryTags returns the tags of a domain's repositories whose keys begin with prefix,
+// by repository and key.
+func (tx *Tx) RepositoryTags(ctx context.Context, domainID int64, prefix string) ([]RepositoryTag, error) {
+	const q = `SELECT t.resource_id, t.key, t.value FROM repositories r JOIN resource_tags t ON t.kind = 'repository' AND t.resource_id = r.id
+		WHERE r.domain_id = $1 AND r.deleted_at IS NULL AND t.key >= $2 AND t.key < $3 ORDER BY t.resource_id, t.key`
+	return list(ctx, tx, q, []any{domainID, prefix, prefix + "\U0010FFFF"}, func(rows *sql.Rows) (t RepositoryTag, err error) {
+		return t, rows.Scan(&t.RepoID, &t.Key, &t.Value)
+	})
+}
+
 // PutResourceTags adds tags and overwrites those with equal keys. Keys are distinct.
 func (tx *Tx) PutResourceTags(ctx context.Context, kind string, id int64, tags []packhouse.ResourceTag) error {
 	if len(tags) == 0 {

@@ -152,12 +152,11 @@ func sumOf(rows []termRow) int64 {
 
 // shown selects the version that searches show of package p: the Published one that the
 // tag "latest" points at, as with every format that has such a tag, else the one that
-// was published last; 0 for none. The expression keeps planners from the index by
-// status, which has no order of time.
+// was published last; 0 for none.
 const shown = `coalesce(
 	(SELECT v.id FROM tags t JOIN versions v ON v.id = t.version_id
 		WHERE t.package_id = packages.id AND t.name = 'latest' AND v.status = 'Published' AND v.deleted_at IS NULL),
-	(SELECT v.id FROM versions v WHERE v.package_id = packages.id AND v.deleted_at IS NULL AND v.status || '' = 'Published'
+	(SELECT v.id FROM versions v WHERE v.package_id = packages.id AND v.deleted_at IS NULL AND v.status = 'Published'
 		ORDER BY v.published_at DESC, v.id DESC LIMIT 1),
 	0)`
 

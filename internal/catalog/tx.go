@@ -18,6 +18,11 @@ type Tx struct {
 	readOnly bool
 	changes  []packhouse.Change // recorded so far
 	key      packhouse.KeyRef   // the last domain's, see domainKey
+	// What only engines with concurrent writers need: whether the transaction is a
+	// serializable one, whether it would have to be and is not, and which package it locked
+	// last, 0 for none.
+	serializable, unfit bool
+	contended           uint64
 
 	wrote written
 }

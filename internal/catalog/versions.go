@@ -3,7 +3,9 @@ package catalog
 import (
 	"context"
 	"database/sql"
+	"math"
 	"strconv"
+	"strings"
 
 	"github.com/packhouse/packhouse"
 )
@@ -54,7 +56,8 @@ func overlayName(packageID int64, versionKey string) string {
 	return strconv.FormatInt(packageID, 10) + "/" + versionKey
 }
 
-// versions collects what a selectVersions statement finds and opens the overlays.
+// versions collects what a selectVersions statement finds, all of one package, and opens
+// the overlays.
 func (tx *Tx) versions(ctx context.Context, q string, args ...any) ([]VersionRow, error) {
 	var domainID int64
 	rows, err := list(ctx, tx, q, args, func(rows *sql.Rows) (v VersionRow, err error) {
@@ -63,19 +66,24 @@ func (tx *Tx) versions(ctx context.Context, q string, args ...any) ([]VersionRow
 	if err != nil {
 		return nil, err
 	}
+	return rows, tx.openOverlays(ctx, domainID, rows)
+}
+
+// openOverlays opens the overlays of versions of one package.
+func (tx *Tx) openOverlays(ctx context.Context, domainID int64, rows []VersionRow) error {
 	for i := range rows {
 		if len(rows[i].Overlay) == 0 {
 			continue
 		}
-		key, err := tx.domainKey(ctx, domainID) // all rows are of one package
+		key, err := tx.domainKey(ctx, domainID)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if err := tx.openOverlay(ctx, key, &rows[i]); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return rows, nil
+	return nil
 }
 
 // Version returns a version by its identity key. Errors: ErrNotFound.
@@ -112,62 +120,98 @@ func (tx *Tx) AllVersions(ctx context.Context, packageID int64) ([]VersionRow, e
 	return tx.versions(ctx, selectVersions+` WHERE v.package_id = $1 AND v.deleted_at IS NULL ORDER BY v.version`, packageID)
 }
 
-// Versions returns one page; next is the cursor of the page after it, "" on the last.
-// Errors: Invalid "invalid_page_token", also for a cursor of the other order.
+// versionList is an order of a list of versions.
+type versionList struct {
+	name   string // in cursors
+	behind string // selects what comes behind the row ($2, $3)
+	order  string
+	place  func(*VersionRow) string
+}
+
+// Within a status both orders are an index's own, so that a page costs the same at any
+// depth and however rare the status is. Lists of all statuses merge those of each: a
+// status that is not among these here would be missing from them.
+var (
+	statuses = []packhouse.Status{packhouse.Published, packhouse.Unfinished, packhouse.Unlisted, packhouse.Archived, packhouse.Disposed}
+
+	versionsByText = versionList{"t", `(v.version, v.id) > ($2, $3)`, `v.version, v.id`, func(v *VersionRow) string { return v.Ref.Version }}
+	versionsByTime = versionList{"n", `(v.published_at, v.id) < ($2, $3)`, `v.published_at DESC, v.id DESC`, func(v *VersionRow) string {
+		return strconv.FormatInt(micros(v.Published), 10)
+	}}
+)
+
+// query returns the statement of a page: $1 is the package, limit the number of the
+// argument that is its LIMIT; with of the status that is argument $4, else of all.
+func (l *versionList) query(d *dialect, ofOne bool, limit string) string {
+	const list = `SELECT ` + versionColumns + `, n.domain_id FROM (`
+	ordered := `) v JOIN revisions n ON n.id = v.revision_id ORDER BY ` + l.order + ` LIMIT ` + limit
+	of := func(status string) string {
+		return `SELECT v.* FROM versions v WHERE v.package_id = $1 AND v.deleted_at IS NULL AND v.status = ` + status + ` AND ` + l.behind
+	}
+	if ofOne {
+		return list + of(`$4`) + ordered
+	}
+	var each []string
+	for _, s := range statuses {
+		each = append(each, d.branch(of(`'`+string(s)+`'`), l.order, limit))
+	}
+	return list + strings.Join(each, ` UNION ALL `) + ordered
+}
+
+// start reads a cursor: the row behind which a page begins. Errors: Invalid
+// "invalid_page_token", also for a cursor of the other order.
+func (l *versionList) start(cursor string) (place any, id int64, err error) {
+	after, begin, err := parseCursor(cursor, 3)
+	newest := l.name == versionsByTime.name
+	switch {
+	case err != nil:
+		return nil, 0, err
+	case begin && newest:
+		return int64(math.MaxInt64), math.MaxInt64, nil
+	case begin:
+		return "", 0, nil
+	case after[0] != l.name:
+		return nil, 0, errCursor()
+	}
+	place = after[1]
+	if newest {
+		place, err = cursorInt(after[1])
+	}
+	if err == nil {
+		id, err = cursorInt(after[2])
+	}
+	return place, id, err
+}
+
+// Versions returns one page; next is the cursor of the page after it, "" on the last. A
+// page of an origin type may be short, see maxExamined. Errors: Invalid
+// "invalid_page_token", also for a cursor of the other order.
 func (tx *Tx) Versions(ctx context.Context, f VersionFilter) (rows []VersionRow, next string, err error) {
-	const where = ` WHERE v.package_id = $1 AND v.deleted_at IS NULL AND ($2 = '' OR v.status = $2) AND ($3 = '' OR v.origin_type = $3)`
-	const byText = selectVersions + where + ` AND (v.version, v.id) > ($4, $5) ORDER BY v.version, v.id LIMIT $6`
-	// Of a status that few have, the index of statuses finds them among many others.
-	const ofStatus = selectVersions + ` WHERE v.package_id = $1 AND v.deleted_at IS NULL AND v.status = $2 AND ($3 = '' OR v.origin_type = $3)
-		AND (v.version, v.id) > ($4, $5) ORDER BY v.version, v.id LIMIT $6`
-	const newest = selectVersions + where + ` AND (v.published_at, v.id) < ($4, $5) ORDER BY v.published_at DESC, v.id DESC LIMIT $6`
-	const newestFrom = selectVersions + where + ` ORDER BY v.published_at DESC, v.id DESC LIMIT $4`
-	order := "t"
+	l := &versionsByText
 	if f.NewestFirst {
-		order = "n"
+		l = &versionsByTime
 	}
-	after, begin, err := parseCursor(f.After, 3)
-	if err == nil && !begin && after[0] != order {
-		err = errCursor()
-	}
+	place, id, err := l.start(f.After)
 	if err != nil {
 		return nil, "", err
 	}
-	q, args := byText, []any{f.PackageID, f.Status, f.OriginType}
+	args := []any{f.PackageID, place, id}
 	if f.Status != "" {
-		q = ofStatus
+		args = append(args, f.Status)
 	}
-	switch {
-	case begin && f.NewestFirst:
-		q = newestFrom
-	case begin:
-		args = append(args, "", 0)
-	default:
-		id, err := cursorInt(after[2])
-		if err != nil {
-			return nil, "", err
-		}
-		if !f.NewestFirst {
-			args = append(args, after[1], id)
-			break
-		}
-		published, err := cursorInt(after[1])
-		if err != nil {
-			return nil, "", err
-		}
-		q, args = newest, append(args, published, id)
+	q := l.query(&tx.db.dialect, f.Status != "", placeholders(len(args)+1, 1))
+	var keep func(*VersionRow) bool
+	if f.OriginType != "" {
+		keep = func(v *VersionRow) bool { return v.Origin.Type == f.OriginType }
 	}
-	if rows, err = tx.versions(ctx, q, append(args, f.Limit+1)...); err != nil {
+	var domainID int64
+	rows, next, err = sift(ctx, tx, q, args, f.Limit, func(rows *sql.Rows) (v VersionRow, err error) {
+		return v, rows.Scan(append(v.dest(), &domainID)...)
+	}, keep, func(v *VersionRow) string { return cursor(l.name, l.place(v), strconv.FormatInt(v.ID, 10)) })
+	if err != nil {
 		return nil, "", err
 	}
-	rows, next = page(rows, f.Limit, func(v VersionRow) string {
-		place := v.Ref.Version
-		if f.NewestFirst {
-			place = strconv.FormatInt(micros(v.Published), 10)
-		}
-		return cursor(order, place, strconv.FormatInt(v.ID, 10))
-	})
-	return rows, next, nil
+	return rows, next, tx.openOverlays(ctx, domainID, rows)
 }
 
 // pointer is what the reference accounting must know of a version row.

@@ -93,20 +93,39 @@ func (e *Events) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (e *Events) serve(w http.ResponseWriter, r *http.Request, rec *httpx.Record) error {
-	c, err := e.authenticate(r)
+	path := strings.TrimPrefix(r.URL.EscapedPath(), "/events")
+	rec.Op = e.operation(r.Method, path) // of who is not known, too
+	c, err := e.API.caller(r, e.Token)
 	if err != nil {
 		return err
 	}
 	rec.Principal = c.who.ARN
-	path := strings.TrimPrefix(r.URL.EscapedPath(), "/events")
 	switch {
 	case path == "" && r.Method == http.MethodGet:
-		rec.Op = "StreamEvents"
 		return e.stream(w, r, c)
 	case strings.HasPrefix(path, "/webhooks"):
 		return e.webhooks(w, r, c, strings.TrimPrefix(path, "/webhooks"))
 	}
 	return unknownEventAddress()
+}
+
+// operation names what a method asks for at a path below /events, "" for nothing.
+func (e *Events) operation(method, path string) string {
+	switch method + " " + path {
+	case "GET ":
+		return "StreamEvents"
+	case "GET /webhooks":
+		return "ListWebhooks"
+	case "POST /webhooks":
+		return "CreateWebhook"
+	}
+	rest, found := strings.CutPrefix(path, "/webhooks/")
+	if !found {
+		return ""
+	}
+	_, verb, _ := strings.Cut(rest, "/")
+	_, op, _ := e.webhookVerb(method, verb)
+	return op
 }
 
 func unknownEventAddress() error {
@@ -122,9 +141,9 @@ type eventCaller struct {
 	current func(ctx context.Context) error
 }
 
-// authenticate takes a signature, or a token as package managers send it.
-func (e *Events) authenticate(r *http.Request) (eventCaller, error) {
-	body, err := httpx.ReadAll(r.Body, e.API.MaxBody)
+// caller takes a signature, or a token as package managers send it, which find knows.
+func (a *API) caller(r *http.Request, find func(ctx context.Context, token string) (packhouse.Principal, error)) (eventCaller, error) {
+	body, err := httpx.ReadAll(r.Body, a.MaxBody)
 	if packhouse.KindOf(err) == packhouse.KindTooLarge {
 		return eventCaller{}, err
 	}
@@ -132,15 +151,15 @@ func (e *Events) authenticate(r *http.Request) (eventCaller, error) {
 		return eventCaller{}, incomplete(err)
 	}
 	if token := bearer(r.Header["Authorization"]); token != "" {
-		who, err := e.Token(r.Context(), token)
+		who, err := find(r.Context(), token)
 		return eventCaller{who: who, body: body, current: func(ctx context.Context) error {
-			_, err := e.Token(ctx, token)
+			_, err := find(ctx, token)
 			return err
 		}}, err
 	}
-	res, err := e.API.verifier.Verify(r, body)
+	res, err := a.verifier.Verify(r, body)
 	return eventCaller{who: res.Principal, body: body, hash: res.Hash, current: func(ctx context.Context) error {
-		key, ok, err := e.API.verifier.Lookup(r.WithContext(ctx), res.KeyID, r.Header.Get("X-Amz-Security-Token"))
+		key, ok, err := a.verifier.Lookup(r.WithContext(ctx), res.KeyID, r.Header.Get("X-Amz-Security-Token"))
 		if err == nil && (!ok || !key.Active) {
 			err = &packhouse.Error{Kind: packhouse.KindUnauthenticated, Reason: "invalid_signature", Message: "The access key is no longer good."}
 		}

@@ -85,14 +85,11 @@ func describeDelivery(d packhouse.Delivery) DeliveryJSON {
 //	GET    /{name}/deliveries    ?state=&before=&max-results=
 //	POST   /{name}/redeliver     ?delivery= ; without one, all that were given up
 func (e *Events) webhooks(w http.ResponseWriter, r *http.Request, c eventCaller, path string) error {
-	rec := httpx.RecordOf(r.Context())
 	if path == "" {
 		switch r.Method {
 		case http.MethodGet:
-			rec.Op = "ListWebhooks"
 			return e.listWebhooks(w, r, c)
 		case http.MethodPost:
-			rec.Op = "CreateWebhook"
 			return e.change(r, c, func() error { return e.createWebhook(w, r, c) })
 		}
 		return unknownEventAddress()
@@ -102,11 +99,10 @@ func (e *Events) webhooks(w http.ResponseWriter, r *http.Request, c eventCaller,
 	if err != nil {
 		return err
 	}
-	run, op, changes := e.webhookVerb(r.Method, verb)
+	run, _, changes := e.webhookVerb(r.Method, verb)
 	if run == nil {
 		return unknownEventAddress()
 	}
-	rec.Op = op
 	if changes {
 		return e.change(r, c, func() error { return run(w, r, c, name) })
 	}

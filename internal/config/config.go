@@ -31,11 +31,13 @@ type Config struct {
 	Shutdown           Shutdown            `key:"shutdown"`
 	Memory             Memory              `key:"memory"`
 	Disk               Disk                `key:"disk"`
+	Scrub              Scrub               `key:"scrub"`
 	Limits             Limits              `key:"limits"`
 	Quotas             Quotas              `key:"quotas"`
 	Rates              Rates               `key:"rates"`
 	Webhooks           Webhooks            `key:"webhooks"`
 	Upstreams          Upstreams           `key:"upstreams"`
+	Cooldown           Cooldown            `key:"cooldown"`
 	Auth               Auth                `key:"auth"`
 	Signing            Signing             `key:"signing"`
 	MCP                MCP                 `key:"mcp"`
@@ -81,6 +83,12 @@ type Disk struct {
 	LowBytes   Size `key:"low_bytes" default:"2GiB" allowed:"a size" help:"Refuse publishes and caching below this much free space. Back to normal at twice the mark."`
 }
 
+// Scrub is how stored bytes are read again and again (reliability.md R16).
+type Scrub struct {
+	Cycle time.Duration `key:"cycle" default:"720h" check:"min:1s" allowed:"at least 1s" help:"Time from the beginning of one pass over all stored bytes to that of the next."`
+	Rate  Size          `key:"rate" default:"9MiB" allowed:"a size, per second; 0 for off" help:"Most bytes that a pass reads per second. 0 makes no passes; packhouse verify does the same when asked."`
+}
+
 // Limits bound what clients may do (reliability.md A8).
 type Limits struct {
 	HeaderBytes       Size          `key:"header_bytes" default:"64KiB" check:"min:4KiB" allowed:"a size of at least 4KiB" help:"Request line and headers together. More is 431."`
@@ -113,6 +121,12 @@ type Upstreams struct {
 	StaleFor  time.Duration `key:"stale_for" default:"168h" allowed:"a duration" help:"How old a kept index may be to stand in for an upstream that fails."`
 
 	RevalidateFor time.Duration `key:"revalidate_for" default:"0s" allowed:"a duration" help:"How long after fresh_for an index is still used at once, while the upstream is asked behind the answer. 0s waits for the upstream."`
+}
+
+// Cooldown holds back fresh versions of public registries (reliability.md S45).
+type Cooldown struct {
+	Age   time.Duration `key:"age" default:"0s" allowed:"a duration; 0s for off" help:"How old a version must be, by its registry's own time, before it can be had through an external connection. 72h to 168h is recommended. Repositories can set their own."`
+	Allow []string      `key:"allow" allowed:"npm/NAME, npm/@SCOPE/NAME or either with @VERSION, separated by commas; a name may end with *" help:"Packages and versions that no cooldown holds back. Repositories can have more."`
 }
 
 // Signing is which formats' versions the server signs when they are published.

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/packhouse/packhouse"
@@ -26,10 +27,11 @@ type Setting struct {
 	index   []int // of the field, for reflect
 }
 
-// Settings lists every setting in the order of the struct.
-func Settings() []Setting {
-	return settingsOf(reflect.TypeFor[Config](), "", nil)
-}
+// Settings lists every setting in the order of the struct. The slice is shared and must
+// not be changed.
+func Settings() []Setting { return settings() }
+
+var settings = sync.OnceValue(func() []Setting { return settingsOf(reflect.TypeFor[Config](), "", nil) })
 
 func settingsOf(t reflect.Type, prefix string, index []int) []Setting {
 	var all []Setting

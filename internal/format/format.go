@@ -160,7 +160,10 @@ type View struct {
 	// Head is the package-level document of the nearest public registry, in the
 	// encoding of RemoteIndex.Head; nil without one.
 	Head []byte
-	Seq  int64 // the local package record's change count; 0 without a record
+	// Withheld are versions that are in none of the above because they are held back,
+	// ordered by Compare: the highest of each source.
+	Withheld []Withheld
+	Seq      int64 // the local package record's change count; 0 without a record
 	// Created and Modified bound all changes shown; zero if unknown.
 	Created, Modified time.Time
 }
@@ -173,6 +176,14 @@ type Entry struct {
 	Fragment  []byte
 	Overlay   []byte
 	Local     bool // held by the asked repository itself
+}
+
+// Hosted is the ability of formats that have addresses of the shape
+// /api/packages/{owner}/{format}/… too, as Gitea's clients ask for them.
+type Hosted interface {
+	// HostedPath returns the decoded segments that come before what such an address has
+	// behind the format, to make it one that Routes answer. It never returns nil.
+	HostedPath() []string
 }
 
 // ErrorWriter is the ability of formats whose clients insist on an error body of

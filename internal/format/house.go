@@ -64,6 +64,9 @@ type Held struct {
 	Writer bool
 	// Seq is the package's change count, for Amendments.IfSeq.
 	Seq int64
+	// Overwrite and LateAssets are settings of the repository: a plain publish replaces
+	// files of Unfinished versions, and finished versions take further files.
+	Overwrite, LateAssets bool
 }
 
 // HeldVersion is a version with its assets.
@@ -116,6 +119,9 @@ type NewAsset struct {
 	// Replaces is the SHA-256, in lower-case hex, of the bytes that an Unfinished
 	// version has under this name and that these take the place of; "" replaces nothing.
 	Replaces string
+	// Overwrite takes the place of whatever an Unfinished version has under this name,
+	// where the repository is set so.
+	Overwrite bool
 }
 
 // Outcome is what a Publish did.

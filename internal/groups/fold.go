@@ -14,7 +14,7 @@ import (
 // FoldRule counts the changes of what Fold returns. Whoever keeps folded texts keeps it
 // with them, and folds again when it has grown. A new version of the Unicode tables in
 // golang.org/x/text is such a change.
-const FoldRule = 1
+const FoldRule = 2
 
 // PathOf returns the path of a package, as patterns see it.
 func PathOf(n packhouse.PackageName) string {
@@ -96,7 +96,9 @@ func (f *folder) add(r rune) {
 	// A word must fold to a word, and what is in no word must not become part of one: "~"
 	// looks for the ends of words in folded paths, too.
 	case inWord(r):
-		for _, part := range norm.NFKD.String(f.caser.String(norm.NFKD.String(string(r)))) {
+		// The caser swaps the two cases of Cherokee, so that it must only see one.
+		lower := string(unicode.ToLower(r))
+		for _, part := range norm.NFKD.String(f.caser.String(norm.NFKD.String(lower))) {
 			if inWord(part) {
 				f.part(part)
 			}
@@ -104,7 +106,7 @@ func (f *folder) add(r rune) {
 	default:
 		parts := norm.NFKD.String(string(r))
 		if strings.ContainsFunc(parts, func(p rune) bool { return inWord(p) || p == '/' }) {
-			f.write(r)
+			f.write(unicode.ToLower(r))
 			return
 		}
 		for _, part := range parts {

@@ -3,6 +3,8 @@ package groups_test
 import (
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/packhouse/packhouse"
 	"github.com/packhouse/packhouse/internal/groups"
@@ -175,6 +177,22 @@ func TestFold(t *testing.T) {
 	} {
 		if got := groups.Fold(tt.in); got != tt.want {
 			t.Errorf("%s: %q folds to %q, want %q", tt.name, tt.in, got, tt.want)
+		}
+	}
+}
+
+// Every character by itself: folding again changes nothing, and neither case is told from
+// the other (codeartifact.md 3.7, matching rule 2).
+func TestFoldOfEveryCharacter(t *testing.T) {
+	for r := range unicode.MaxRune + 1 {
+		if !utf8.ValidRune(r) || r == '\u0345' { // an accent, whose upper case is a letter
+			continue
+		}
+		folded := groups.Fold(string(r))
+		for what, other := range map[string]string{"folded": folded, "in lower case": string(unicode.ToLower(r)), "in upper case": string(unicode.ToUpper(r))} {
+			if got := groups.Fold(other); got != folded {
+				t.Errorf("%U folds to %q, %s to %q", r, folded, what, got)
+			}
 		}
 	}
 }

@@ -66,7 +66,7 @@ func WriteAsset(w http.ResponseWriter, r *http.Request, a packhouse.Asset, c *fo
 	if len(r.Header["Range"]) > 0 {
 		return serveRange(w, r, content, o.Modified)
 	}
-	http.ServeContent(w, r, "", o.Modified, content)
+	http.ServeContent(&pieces{w, content}, r, "", o.Modified, content)
 	if content.err != nil {
 		panic(http.ErrAbortHandler)
 	}
@@ -77,7 +77,7 @@ func WriteAsset(w http.ResponseWriter, r *http.Request, a packhouse.Asset, c *fo
 // own writer, with Content-Range set: net/http would answer with a line of text.
 func serveRange(w http.ResponseWriter, r *http.Request, content *window, modified time.Time) error {
 	held := &rangeRefusal{ResponseWriter: w}
-	http.ServeContent(held, r, "", modified, content)
+	http.ServeContent(&pieces{held, content}, r, "", modified, content)
 	if content.err != nil {
 		panic(http.ErrAbortHandler)
 	}
@@ -253,20 +253,28 @@ func (c *window) fill() error {
 }
 
 func (c *window) Read(p []byte) (int, error) {
+	piece, err := c.next(int64(len(p)))
+	return copy(p, piece), err
+}
+
+// next returns the next bytes, at most so many; they are good until the next call.
+// Errors: io.EOF at the end, and what c.err is from then on.
+func (c *window) next(most int64) ([]byte, error) {
 	if c.err != nil {
-		return 0, c.err
+		return nil, c.err
 	}
 	if c.off >= c.size {
-		return 0, io.EOF
+		return nil, io.EOF
 	}
 	if c.buf == nil || c.off < c.start || c.off >= c.start+int64(c.have) {
 		if c.err = c.fill(); c.err != nil {
-			return 0, c.err
+			return nil, c.err
 		}
 	}
-	n := copy(p, (*c.buf)[c.off-c.start:c.have])
-	c.off += int64(n)
-	return n, nil
+	piece := (*c.buf)[c.off-c.start : c.have]
+	piece = piece[:min(int64(len(piece)), most)]
+	c.off += int64(len(piece))
+	return piece, nil
 }
 
 func (c *window) Seek(offset int64, whence int) (int64, error) {
@@ -281,6 +289,34 @@ func (c *window) Seek(offset int64, whence int) (int64, error) {
 	}
 	c.off = offset
 	return offset, nil
+}
+
+// pieces is the answer that a window is served to. It writes the window's own bytes;
+// net/http would copy them through a buffer of its own, made anew for each answer.
+type pieces struct {
+	http.ResponseWriter
+	content *window
+}
+
+// ReadFrom is what http.ServeContent sends with.
+func (p *pieces) ReadFrom(src io.Reader) (total int64, err error) {
+	part, ok := src.(*io.LimitedReader)
+	if !ok || part.R != io.Reader(p.content) {
+		return io.Copy(p.ResponseWriter, src)
+	}
+	for part.N > 0 {
+		piece, err := p.content.next(part.N)
+		if err != nil {
+			return total, err
+		}
+		n, err := p.Write(piece)
+		total += int64(n)
+		part.N -= int64(n)
+		if err != nil {
+			return total, err
+		}
+	}
+	return total, nil
 }
 
 func (c *window) release() {

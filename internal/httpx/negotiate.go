@@ -1,6 +1,8 @@
 package httpx
 
 import (
+	"iter"
+	"mime"
 	"net/http"
 	"strconv"
 	"strings"
@@ -31,14 +33,41 @@ func quality(params string) float64 {
 	for p := range strings.SplitSeq(params, ";") {
 		k, v, ok := strings.Cut(strings.TrimSpace(p), "=")
 		if ok && strings.EqualFold(strings.TrimSpace(k), "q") {
-			q, err := strconv.ParseFloat(strings.TrimSpace(v), 64)
-			if err != nil || q < 0 {
-				return 0
-			}
-			return q
+			return weight(strings.TrimSpace(v))
 		}
 	}
 	return 1
+}
+
+// weight reads a quality; one that is none refuses.
+func weight(text string) float64 {
+	q, err := strconv.ParseFloat(text, 64)
+	if err != nil || q < 0 {
+		return 0
+	}
+	return q
+}
+
+// MediaTypes yields the media types that Accept lists, in lower case and in their order,
+// with their quality; 0 refuses. What is no media type is passed over.
+func MediaTypes(h http.Header) iter.Seq2[string, float64] {
+	return func(yield func(string, float64) bool) {
+		for _, line := range h["Accept"] {
+			for item := range strings.SplitSeq(line, ",") {
+				t, params, err := mime.ParseMediaType(item)
+				if err != nil {
+					continue
+				}
+				q := 1.0
+				if text, ok := params["q"]; ok {
+					q = weight(text)
+				}
+				if !yield(t, q) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // NoneMatch reports whether If-None-Match names the entity tag (weak comparison, RFC

@@ -1,7 +1,9 @@
 package httpx_test
 
 import (
+	"fmt"
 	"net/http"
+	"slices"
 	"testing"
 
 	"github.com/packhouse/packhouse/internal/httpx"
@@ -35,5 +37,20 @@ func TestConditions(t *testing.T) {
 				t.Errorf("If-None-Match %q: %v, want %v", tt.lines, got, tt.noneIs)
 			}
 		})
+	}
+}
+
+// RFC 9110 12.5.1: types come in their order, over several lines, with what refuses them.
+func TestMediaTypes(t *testing.T) {
+	h := http.Header{"Accept": {"Text/HTML, application/json;q=0.5", "x/y; q=0, not a type, a/b;q=much, */*"}}
+	var got []string
+	for mediaType, q := range httpx.MediaTypes(h) {
+		got = append(got, fmt.Sprint(mediaType, " ", q))
+		if mediaType == "a/b" {
+			break
+		}
+	}
+	if want := []string{"text/html 1", "application/json 0.5", "x/y 0", "a/b 0"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -181,6 +181,13 @@ func (c *call) ref(kind packhouse.PrincipalKind, name string) packhouse.Identity
 	return packhouse.IdentityRef{Account: c.who.Account, Kind: kind, Name: name}
 }
 
+// at names an identity that is to be made; "" is the root path.
+func (c *call) at(kind packhouse.PrincipalKind, path, name string) packhouse.IdentityRef {
+	ref := c.ref(kind, name)
+	ref.Path = path
+	return ref
+}
+
 // user is the user that a call names, or the caller itself where it names none.
 func (c *call) user(name string) (packhouse.IdentityRef, error) {
 	if name == "" {

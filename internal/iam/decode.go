@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/packhouse/packhouse"
+	"github.com/packhouse/packhouse/internal/identity"
 )
 
 // Reasons of this door's own errors; errors.go turns them into codes.
@@ -191,9 +192,13 @@ var rules = map[string]func(string) string{
 	"seconds":     between(0, 1<<31-1),
 	"status":      oneOf("Active", "Inactive"),
 	"scope":       oneOf("All", "AWS", "Local"),
-	"versionId":   oneOf("v1"),
-	"path":        oneOf("/"),
+	"versionId":   versionID,
+	"path":        path,
+	"pathPrefix":  pathPrefix,
+	"usage":       oneOf(usagePermissions, usageBoundary),
 	"boolean":     oneOf("true", "false"),
+	"no":          oneOf("false"),
+	"secret":      func(string) string { return "" }, // the engine's to refuse: a broken constraint repeats its value
 	"unsupported": func(string) string { return "is not supported by this server" },
 }
 
@@ -219,6 +224,37 @@ func pattern(least, most int, allowed string) func(string) string {
 		}
 		return ""
 	}
+}
+
+// path follows IAM's pathType; what a managed policy's must look like besides is the
+// engine's to say.
+func path(s string) string {
+	if identity.ValidPath(s) != nil {
+		return "must begin and end with a slash and have at most 512 printable ASCII characters"
+	}
+	return ""
+}
+
+// pathPrefix follows IAM's pathPrefixType.
+func pathPrefix(s string) string {
+	if s == "" || identity.ValidPath(s) != nil && identity.ValidPath(s+"/") != nil {
+		return "must begin with a slash and have at most 512 printable ASCII characters"
+	}
+	return ""
+}
+
+func versionID(s string) string {
+	if _, ok := parseVersion(s); !ok {
+		return "must be v and a number, as in v1"
+	}
+	return ""
+}
+
+// parseVersion reads the id of a policy's version.
+func parseVersion(s string) (int64, bool) {
+	digits, ok := strings.CutPrefix(s, "v")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	return n, ok && err == nil && n > 0 && digits[0] != '+' && digits[0] != '0'
 }
 
 const (

@@ -54,6 +54,31 @@ func TestDecode(t *testing.T) {
 	}
 }
 
+// IAM API reference: pathType, pathPrefixType, the version ids of policies.
+func TestRulesOfPathsAndVersions(t *testing.T) {
+	long := "/" + strings.Repeat("x", 510) + "/"
+	for _, tt := range []struct {
+		rule      string
+		good, bad []string
+	}{
+		{"path", []string{"/", "/team/", "/a/b!~/", long}, []string{"", "team/", "/team", "/te am/", "/t\u00e9/", long + "/"}},
+		{"pathPrefix", []string{"/", "/team", "/team/", "/a/b", long}, []string{"", "team", "/te am", long + "/"}},
+		{"versionId", []string{"v1", "v12"}, []string{"", "1", "v", "v0", "v01", "v+1", "v-1", "vx", "v99999999999999999999"}},
+		{"usage", []string{"PermissionsPolicy", "PermissionsBoundary"}, []string{"", "Other"}},
+	} {
+		for _, s := range tt.good {
+			if broken := rules[tt.rule](s); broken != "" {
+				t.Errorf("%s %.40q: %s", tt.rule, s, broken)
+			}
+		}
+		for _, s := range tt.bad {
+			if rules[tt.rule](s) == "" {
+				t.Errorf("%s %.40q is taken", tt.rule, s)
+			}
+		}
+	}
+}
+
 func TestFormsThatTwoReadersCouldTakeDifferentlyAreRefused(t *testing.T) {
 	for name, form := range map[string]string{
 		"a parameter twice":      "Action=GetUser&Action=DeleteUser",
@@ -91,8 +116,8 @@ func TestEveryRowDecodes(t *testing.T) {
 			t.Errorf("%s: %v", op.name, err)
 		}
 	}
-	if len(seen) != 64 {
-		t.Errorf("the table has %d operations, want 64", len(seen))
+	if len(seen) != 86 {
+		t.Errorf("the table has %d operations, want 86", len(seen))
 	}
 }
 

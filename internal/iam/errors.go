@@ -57,6 +57,7 @@ var reasons = map[string]answer{
 	"invalid_identity_token":  {"InvalidIdentityToken", http.StatusBadRequest},
 	"expired_identity_token":  {"ExpiredTokenException", http.StatusBadRequest},
 	"idp_communication":       {"IDPCommunicationError", http.StatusBadRequest},
+	"weak_password":           {"PasswordPolicyViolation", http.StatusBadRequest},
 	"invalid_policy":          {"MalformedPolicyDocument", http.StatusBadRequest},
 	"packed_policy_too_large": {"PackedPolicyTooLarge", http.StatusBadRequest},
 	reasonParse:               {"MalformedQueryString", http.StatusBadRequest},

@@ -17,7 +17,7 @@ type group struct {
 }
 
 func groupOf(row packhouse.Identity) group {
-	return group{rootPath, row.Name, row.UniqueID, row.ARN(), timestamp(row.Created)}
+	return group{row.Path, row.Name, row.UniqueID, row.ARN(), timestamp(row.Created)}
 }
 
 type createGroupInput struct {
@@ -28,7 +28,7 @@ type createGroupInput struct {
 type groupOutput struct{ Group group }
 
 func createGroup(ctx context.Context, c *call, in *createGroupInput) (*groupOutput, error) {
-	row, err := c.api.Service.CreateIdentity(ctx, c.who, c.ref(packhouse.KindGroup, in.GroupName), identity.NewIdentity{})
+	row, err := c.api.Service.CreateIdentity(ctx, c.who, c.at(packhouse.KindGroup, in.Path, in.GroupName), identity.NewIdentity{})
 	if err != nil {
 		return nil, err
 	}
@@ -65,11 +65,22 @@ type listGroupsOutput struct {
 }
 
 func listGroups(ctx context.Context, c *call, in *listInput) (*listGroupsOutput, error) {
-	rows, next, err := identities(ctx, c, in.page, packhouse.KindGroup)
+	rows, next, err := identities(ctx, c, in, packhouse.KindGroup)
 	if err != nil {
 		return nil, err
 	}
 	return &listGroupsOutput{each(rows, groupOf), next}, nil
+}
+
+type updateGroupInput struct {
+	groupName
+	NewGroupName *string `rule:"groupName"`
+	NewPath      *string `rule:"path"`
+}
+
+func updateGroup(ctx context.Context, c *call, in *updateGroupInput) (*nothing, error) {
+	_, err := c.api.Service.UpdateIdentity(ctx, c.who, c.ref(packhouse.KindGroup, in.GroupName), identity.Update{Name: in.NewGroupName, Path: in.NewPath})
+	return &nothing{}, err
 }
 
 func deleteGroup(ctx context.Context, c *call, in *groupName) (*nothing, error) {

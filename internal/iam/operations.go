@@ -72,9 +72,15 @@ func operations() []operation {
 		change("DeleteAccessKey", deleteAccessKey),
 		op("GetAccessKeyLastUsed", getAccessKeyLastUsed),
 
+		change("CreateLoginProfile", createLoginProfile),
+		op("GetLoginProfile", getLoginProfile),
+		change("UpdateLoginProfile", updateLoginProfile),
+		change("DeleteLoginProfile", deleteLoginProfile),
+
 		change("CreateGroup", createGroup),
 		op("GetGroup", getGroup),
 		op("ListGroups", listGroups),
+		change("UpdateGroup", updateGroup),
 		change("DeleteGroup", deleteGroup),
 		change("AddUserToGroup", addUserToGroup),
 		change("RemoveUserFromGroup", removeUserFromGroup),
@@ -84,6 +90,7 @@ func operations() []operation {
 		op("GetRole", getRole),
 		op("ListRoles", listRoles),
 		change("UpdateRole", updateRole),
+		change("UpdateRoleDescription", updateRoleDescription),
 		change("UpdateAssumeRolePolicy", updateAssumeRolePolicy),
 		change("DeleteRole", deleteRole),
 
@@ -92,7 +99,13 @@ func operations() []operation {
 		op("GetPolicyVersion", getPolicyVersion),
 		op("ListPolicies", listPolicies),
 		op("ListPolicyVersions", listPolicyVersions),
+		change("CreatePolicyVersion", createPolicyVersion),
+		change("SetDefaultPolicyVersion", setDefaultPolicyVersion),
+		change("DeletePolicyVersion", deletePolicyVersion),
 		change("DeletePolicy", deletePolicy),
+		change("TagPolicy", tagPolicy),
+		change("UntagPolicy", untagPolicy),
+		op("ListPolicyTags", listPolicyTags),
 
 		change("CreateOpenIDConnectProvider", createProvider),
 		op("GetOpenIDConnectProvider", getProvider),
@@ -107,6 +120,9 @@ func operations() []operation {
 	table = append(table, policyOperations[userName]("User", packhouse.KindUser)...)
 	table = append(table, policyOperations[groupName]("Group", packhouse.KindGroup)...)
 	table = append(table, policyOperations[roleName]("Role", packhouse.KindRole)...)
+	table = append(table, noneOperations()...)
+	table = append(table, boundaryOperations[userName]("User", packhouse.KindUser)...)
+	table = append(table, boundaryOperations[roleName]("Role", packhouse.KindRole)...)
 	table = append(table, tagOperations[userName]("User", packhouse.KindUser)...)
 	return append(table, tagOperations[roleName]("Role", packhouse.KindRole)...)
 }

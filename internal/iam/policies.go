@@ -1,15 +1,14 @@
 package iam
 
 import (
+	"cmp"
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/packhouse/packhouse"
 	"github.com/packhouse/packhouse/internal/identity"
 )
-
-// onlyVersion is the version that every managed policy has: they are replaced, not
-// versioned.
-const onlyVersion = "v1"
 
 type managedPolicy struct {
 	PolicyName                    string
@@ -23,10 +22,20 @@ type managedPolicy struct {
 	Description                   string `xml:",omitempty"`
 	CreateDate                    timestamp
 	UpdateDate                    timestamp
+	Tags                          members[tag] `xml:",omitempty"`
 }
 
+// policyOf is a policy in lists: without tags.
 func policyOf(p identity.ManagedPolicy) managedPolicy {
-	return managedPolicy{p.Name, p.ID, p.ARN(), rootPath, onlyVersion, p.Attachments, 0, true, p.Description, timestamp(p.Created), timestamp(p.Updated)}
+	return managedPolicy{PolicyName: p.Name, PolicyID: p.ID, Arn: p.ARN(), Path: p.Path, DefaultVersionID: versionOf(p.Version),
+		AttachmentCount: p.Attachments, PermissionsBoundaryUsageCount: p.Boundaries, IsAttachable: true,
+		Description: p.Description, CreateDate: timestamp(p.Created), UpdateDate: timestamp(p.Updated)}
+}
+
+func newPolicyOutput(p identity.ManagedPolicy) *policyOutput {
+	out := policyOutput{policyOf(p)}
+	out.Policy.Tags = fromTags(p.Tags)
+	return &out
 }
 
 type policyOutput struct{ Policy managedPolicy }
@@ -36,84 +45,47 @@ type createPolicyInput struct {
 	PolicyDocument string `rule:"document,required"`
 	Description    string `rule:"text"`
 	Path           string `rule:"path"`
+	Tags           []tag
 }
 
 func createPolicy(ctx context.Context, c *call, in *createPolicyInput) (*policyOutput, error) {
-	p, err := c.api.Service.CreatePolicy(ctx, c.who, identity.PolicyRef{Account: c.who.Account, Name: in.PolicyName}, in.PolicyDocument, in.Description)
+	p, err := c.api.Service.CreatePolicy(ctx, c.who, identity.PolicyRef{Account: c.who.Account, Name: in.PolicyName, Path: in.Path},
+		identity.NewPolicy{Document: in.PolicyDocument, Description: in.Description, Tags: toTags(in.Tags)})
 	if err != nil {
 		return nil, err
 	}
-	return &policyOutput{policyOf(p)}, nil
+	return newPolicyOutput(p), nil
 }
 
 type policyArn struct {
 	PolicyArn string `rule:"arn,required"`
 }
 
-// policy returns the policy that an input names, with its document.
-func (c *call) policy(ctx context.Context, arn string, version bool) (identity.ManagedPolicy, error) {
-	ref, err := identity.ParsePolicyARN(arn)
-	if err != nil {
-		return identity.ManagedPolicy{}, err
-	}
-	return c.api.Service.ManagedPolicy(ctx, c.who, ref, version)
-}
-
 func getPolicy(ctx context.Context, c *call, in *policyArn) (*policyOutput, error) {
-	p, err := c.policy(ctx, in.PolicyArn, false)
+	ref, err := identity.ParsePolicyARN(in.PolicyArn)
 	if err != nil {
 		return nil, err
 	}
-	return &policyOutput{policyOf(p)}, nil
-}
-
-type policyVersion struct {
-	Document         string `xml:",omitempty"`
-	VersionID        string `xml:"VersionId"`
-	IsDefaultVersion bool
-	CreateDate       timestamp
-}
-
-type getPolicyVersionInput struct {
-	policyArn
-	VersionID string `wire:"VersionId" rule:"versionId,required"`
-}
-
-type getPolicyVersionOutput struct{ PolicyVersion policyVersion }
-
-func getPolicyVersion(ctx context.Context, c *call, in *getPolicyVersionInput) (*getPolicyVersionOutput, error) {
-	p, err := c.policy(ctx, in.PolicyArn, true)
+	p, err := c.api.Service.ManagedPolicy(ctx, c.who, ref)
 	if err != nil {
 		return nil, err
 	}
-	return &getPolicyVersionOutput{policyVersion{escaped(p.Document), onlyVersion, true, timestamp(p.Updated)}}, nil
-}
-
-type listPolicyVersionsInput struct {
-	policyArn
-	page
-}
-
-type listPolicyVersionsOutput struct {
-	Versions members[policyVersion]
-	paged
-}
-
-func listPolicyVersions(ctx context.Context, c *call, in *listPolicyVersionsInput) (*listPolicyVersionsOutput, error) {
-	p, err := c.policy(ctx, in.PolicyArn, false)
-	if err != nil {
-		return nil, err
-	}
-	return &listPolicyVersionsOutput{Versions: members[policyVersion]{{"", onlyVersion, true, timestamp(p.Updated)}}}, nil
+	return newPolicyOutput(p), nil
 }
 
 type listPoliciesInput struct {
 	page
-	PathPrefix        string `rule:"path"`
+	PathPrefix        string `rule:"pathPrefix"`
 	Scope             string `rule:"scope"`
 	OnlyAttached      string `rule:"boolean"`
-	PolicyUsageFilter string `rule:"text"`
+	PolicyUsageFilter string `rule:"usage"`
 }
+
+// The values of PolicyUsageFilter. Every policy can give permissions.
+const (
+	usagePermissions = "PermissionsPolicy"
+	usageBoundary    = "PermissionsBoundary"
+)
 
 type listPoliciesOutput struct {
 	Policies members[managedPolicy]
@@ -123,12 +95,13 @@ type listPoliciesOutput struct {
 // listPolicies lists the shipped policies on the first page, the account's own behind
 // them.
 func listPolicies(ctx context.Context, c *call, in *listPoliciesInput) (*listPoliciesOutput, error) {
-	about := in.Scope + "\x00" + in.OnlyAttached
+	prefix := cmp.Or(in.PathPrefix, packhouse.RootPath)
+	about := strings.Join([]string{in.Scope, in.OnlyAttached, in.PolicyUsageFilter, prefix}, "\x00")
 	after, limit, err := in.begin(c, about)
 	if err != nil {
 		return nil, err
 	}
-	own, err := c.api.Service.ManagedPolicies(ctx, c.who, c.who.Account, after, limit+1)
+	own, err := c.api.Service.ManagedPolicies(ctx, c.who, c.who.Account, prefix, after, limit+1)
 	if err != nil {
 		return nil, err
 	}
@@ -137,13 +110,13 @@ func listPolicies(ctx context.Context, c *call, in *listPoliciesInput) (*listPol
 	}
 	own, next := cut(c, about, own, limit, func(p identity.ManagedPolicy) string { return p.Name })
 	var list []identity.ManagedPolicy
-	if in.Scope != "Local" && in.Marker == "" {
+	if in.Scope != "Local" && in.Marker == "" && prefix == packhouse.RootPath {
 		list = identity.ShippedPolicies()
 	}
 	list = append(list, own...)
 	out := listPoliciesOutput{paged: next}
 	for _, p := range list {
-		if in.OnlyAttached != "true" || p.Attachments > 0 {
+		if (in.OnlyAttached != "true" || p.Attachments > 0) && (in.PolicyUsageFilter != usageBoundary || p.Boundaries > 0) {
 			out.Policies = append(out.Policies, policyOf(p))
 		}
 	}
@@ -177,7 +150,7 @@ type putInlineInput[N named] struct {
 type listOfInput[N named] struct {
 	Of N
 	page
-	PathPrefix string `rule:"path"`
+	PathPrefix string `rule:"pathPrefix"`
 }
 
 type attachedPolicy struct{ PolicyName, PolicyArn string }
@@ -234,7 +207,8 @@ func policyOperations[N named](title string, kind packhouse.PrincipalKind) []ope
 			if err != nil {
 				return nil, err
 			}
-			list, next, err := slice(c, in.page, in.Of.name(), list, func(p identity.PolicyRef) string { return p.Name })
+			list = slices.DeleteFunc(list, func(p identity.PolicyRef) bool { return !strings.HasPrefix(p.Path, in.PathPrefix) })
+			list, next, err := slice(c, in.page, in.Of.name()+"\x00"+in.PathPrefix, list, func(p identity.PolicyRef) string { return p.Name })
 			if err != nil {
 				return nil, err
 			}

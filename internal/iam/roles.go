@@ -19,12 +19,14 @@ type role struct {
 	AssumeRolePolicyDocument string
 	Description              string `xml:",omitempty"`
 	MaxSessionDuration       int
-	Tags                     members[tag] `xml:",omitempty"`
+	PermissionsBoundary      *attachedBoundary `xml:",omitempty"`
+	Tags                     members[tag]      `xml:",omitempty"`
 }
 
+// roleOf is a role in lists: without permissions boundary and tags.
 func roleOf(row packhouse.Identity) role {
-	return role{rootPath, row.Name, row.UniqueID, row.ARN(), timestamp(row.Created), escaped(row.Trust),
-		row.Description, int(row.MaxSession / time.Second), nil}
+	return role{Path: row.Path, RoleName: row.Name, RoleID: row.UniqueID, Arn: row.ARN(), CreateDate: timestamp(row.Created),
+		AssumeRolePolicyDocument: escaped(row.Trust), Description: row.Description, MaxSessionDuration: int(row.MaxSession / time.Second)}
 }
 
 // escaped is how documents travel in answers: percent-encoded by RFC 3986.
@@ -38,7 +40,7 @@ type createRoleInput struct {
 	Description              string `rule:"text"`
 	MaxSessionDuration       int    `rule:"seconds"`
 	Path                     string `rule:"path"`
-	PermissionsBoundary      string `rule:"unsupported"`
+	PermissionsBoundary      string `rule:"arn"`
 	Tags                     []tag
 }
 
@@ -46,14 +48,18 @@ type roleOutput struct{ Role role }
 
 func newRoleOutput(row packhouse.Identity) *roleOutput {
 	out := roleOutput{roleOf(row)}
-	out.Role.Tags = fromTags(row.Tags)
+	out.Role.PermissionsBoundary, out.Role.Tags = boundaryOf(row), fromTags(row.Tags)
 	return &out
 }
 
 func createRole(ctx context.Context, c *call, in *createRoleInput) (*roleOutput, error) {
-	row, err := c.api.Service.CreateIdentity(ctx, c.who, c.ref(packhouse.KindRole, in.RoleName), identity.NewIdentity{
+	limit, err := parseBoundary(in.PermissionsBoundary)
+	if err != nil {
+		return nil, err
+	}
+	row, err := c.api.Service.CreateIdentity(ctx, c.who, c.at(packhouse.KindRole, in.Path, in.RoleName), identity.NewIdentity{
 		Tags: toTags(in.Tags), Trust: in.AssumeRolePolicyDocument, Description: in.Description,
-		MaxSession: time.Duration(in.MaxSessionDuration) * time.Second,
+		MaxSession: time.Duration(in.MaxSessionDuration) * time.Second, Boundary: limit,
 	})
 	if err != nil {
 		return nil, err
@@ -75,7 +81,7 @@ type listRolesOutput struct {
 }
 
 func listRoles(ctx context.Context, c *call, in *listInput) (*listRolesOutput, error) {
-	rows, next, err := identities(ctx, c, in.page, packhouse.KindRole)
+	rows, next, err := identities(ctx, c, in, packhouse.KindRole)
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +102,19 @@ func updateRole(ctx context.Context, c *call, in *updateRoleInput) (*struct{}, e
 	}
 	_, err := c.api.Service.UpdateIdentity(ctx, c.who, c.ref(packhouse.KindRole, in.RoleName), u)
 	return &struct{}{}, err
+}
+
+type updateRoleDescriptionInput struct {
+	roleName
+	Description *string `rule:"text,required"`
+}
+
+func updateRoleDescription(ctx context.Context, c *call, in *updateRoleDescriptionInput) (*roleOutput, error) {
+	row, err := c.api.Service.UpdateIdentity(ctx, c.who, c.ref(packhouse.KindRole, in.RoleName), identity.Update{Description: in.Description})
+	if err != nil {
+		return nil, err
+	}
+	return newRoleOutput(row), nil
 }
 
 type updateTrustInput struct {

@@ -82,11 +82,13 @@ const maxPolicyArns = 10
 func (in sessionInput) session() (ops.RoleSession, error) {
 	ask := ops.RoleSession{Name: in.RoleSessionName, Life: time.Duration(in.DurationSeconds) * time.Second}
 	rest, ok := strings.CutPrefix(in.RoleArn, "arn:"+packhouse.Partition+":iam::")
-	account, name, isRole := strings.Cut(rest, ":role/")
-	if !ok || !isRole || !packhouse.ValidAccountID(account) || rules["roleName"](name) != "" {
-		return ask, packhouse.Invalidf(reasonConstraint, "%s is not the ARN of a role: arn:aws:iam::ACCOUNT:role/NAME", shown(in.RoleArn))
+	account, place, isRole := strings.Cut(rest, ":role/")
+	at := strings.LastIndexByte(place, '/') + 1
+	name, rolePath := place[at:], "/"+place[:at]
+	if !ok || path(rolePath) != "" || !isRole || !packhouse.ValidAccountID(account) || rules["roleName"](name) != "" {
+		return ask, packhouse.Invalidf(reasonConstraint, "%s is not the ARN of a role: arn:aws:iam::ACCOUNT:role/PATH/NAME", shown(in.RoleArn))
 	}
-	ask.Role = packhouse.IdentityRef{Account: packhouse.AccountID(account), Kind: packhouse.KindRole, Name: name}
+	ask.Role = packhouse.IdentityRef{Account: packhouse.AccountID(account), Kind: packhouse.KindRole, Name: name, Path: rolePath}
 	if in.Policy != "" {
 		ask.Policies = []string{in.Policy}
 	}

@@ -1,45 +1,53 @@
 package iam
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/packhouse/packhouse"
 	"github.com/packhouse/packhouse/internal/identity"
 )
 
-// rootPath is the path of everything: identities here have no others.
-const rootPath = "/"
-
 type user struct {
-	Path       string
-	UserName   string
-	UserID     string `xml:"UserId"`
-	Arn        string
-	CreateDate timestamp
-	Tags       members[tag] `xml:",omitempty"`
+	Path                string
+	UserName            string
+	UserID              string `xml:"UserId"`
+	Arn                 string
+	CreateDate          timestamp
+	PermissionsBoundary *attachedBoundary `xml:",omitempty"`
+	Tags                members[tag]      `xml:",omitempty"`
 }
 
+// userOf is a user in lists: without permissions boundary and tags.
 func userOf(row packhouse.Identity) user {
-	return user{rootPath, row.Name, row.UniqueID, row.ARN(), timestamp(row.Created), nil}
+	return user{Path: row.Path, UserName: row.Name, UserID: row.UniqueID, Arn: row.ARN(), CreateDate: timestamp(row.Created)}
 }
 
 type userOutput struct{ User user }
 
+func newUserOutput(row packhouse.Identity) *userOutput {
+	out := userOutput{userOf(row)}
+	out.User.PermissionsBoundary, out.User.Tags = boundaryOf(row), fromTags(row.Tags)
+	return &out
+}
+
 type createUserInput struct {
 	userName
 	Path                string `rule:"path"`
-	PermissionsBoundary string `rule:"unsupported"`
+	PermissionsBoundary string `rule:"arn"`
 	Tags                []tag
 }
 
 func createUser(ctx context.Context, c *call, in *createUserInput) (*userOutput, error) {
-	row, err := c.api.Service.CreateIdentity(ctx, c.who, c.ref(packhouse.KindUser, in.UserName), identity.NewIdentity{Tags: toTags(in.Tags)})
+	limit, err := parseBoundary(in.PermissionsBoundary)
 	if err != nil {
 		return nil, err
 	}
-	out := userOutput{userOf(row)}
-	out.User.Tags = fromTags(row.Tags)
-	return &out, nil
+	row, err := c.api.Service.CreateIdentity(ctx, c.who, c.at(packhouse.KindUser, in.Path, in.UserName), identity.NewIdentity{Tags: toTags(in.Tags), Boundary: limit})
+	if err != nil {
+		return nil, err
+	}
+	return newUserOutput(row), nil
 }
 
 type ownUserInput struct {
@@ -55,14 +63,12 @@ func getUser(ctx context.Context, c *call, in *ownUserInput) (*userOutput, error
 	if err != nil {
 		return nil, err
 	}
-	out := userOutput{userOf(row)}
-	out.User.Tags = fromTags(row.Tags)
-	return &out, nil
+	return newUserOutput(row), nil
 }
 
 type listInput struct {
 	page
-	PathPrefix string `rule:"path"`
+	PathPrefix string `rule:"pathPrefix"`
 }
 
 type listUsersOutput struct {
@@ -71,7 +77,7 @@ type listUsersOutput struct {
 }
 
 func listUsers(ctx context.Context, c *call, in *listInput) (*listUsersOutput, error) {
-	rows, next, err := identities(ctx, c, in.page, packhouse.KindUser)
+	rows, next, err := identities(ctx, c, in, packhouse.KindUser)
 	if err != nil {
 		return nil, err
 	}
@@ -79,16 +85,17 @@ func listUsers(ctx context.Context, c *call, in *listInput) (*listUsersOutput, e
 }
 
 // identities returns a page of identities of one kind.
-func identities(ctx context.Context, c *call, p page, kind packhouse.PrincipalKind) ([]packhouse.Identity, paged, error) {
-	after, limit, err := p.begin(c, "")
+func identities(ctx context.Context, c *call, in *listInput, kind packhouse.PrincipalKind) ([]packhouse.Identity, paged, error) {
+	prefix := cmp.Or(in.PathPrefix, packhouse.RootPath)
+	after, limit, err := in.begin(c, prefix)
 	if err != nil {
 		return nil, paged{}, err
 	}
-	rows, err := c.api.Service.Identities(ctx, c.who, c.who.Account, kind, after, limit+1)
+	rows, err := c.api.Service.Identities(ctx, c.who, c.who.Account, kind, prefix, after, limit+1)
 	if err != nil {
 		return nil, paged{}, err
 	}
-	rows, next := cut(c, "", rows, limit, nameOf)
+	rows, next := cut(c, prefix, rows, limit, nameOf)
 	return rows, next, nil
 }
 
@@ -97,11 +104,11 @@ func nameOf(row packhouse.Identity) string { return row.Name }
 type updateUserInput struct {
 	userName
 	NewUserName *string `rule:"userName"`
-	NewPath     string  `rule:"path"`
+	NewPath     *string `rule:"path"`
 }
 
 func updateUser(ctx context.Context, c *call, in *updateUserInput) (*nothing, error) {
-	_, err := c.api.Service.UpdateIdentity(ctx, c.who, c.ref(packhouse.KindUser, in.UserName), identity.Update{Name: in.NewUserName})
+	_, err := c.api.Service.UpdateIdentity(ctx, c.who, c.ref(packhouse.KindUser, in.UserName), identity.Update{Name: in.NewUserName, Path: in.NewPath})
 	return &nothing{}, err
 }
 

@@ -23,7 +23,7 @@ func (s *Service) AccessKey(ctx context.Context, id, sessionToken string) (sigv4
 	if err != nil {
 		return sigv4.Key{}, false, err
 	}
-	if e, ok := s.keys.GetIfPresent(id); ok && e.generation == generation {
+	if e, ok := s.keys.Get(id); ok && e.generation == generation {
 		return e.key, true, nil
 	}
 	var row catalog.AccessKeyRow

@@ -35,6 +35,7 @@ const (
 	MaxTags            = 50
 	MaxIdentities      = 5000 // of one kind, per account
 	MaxPolicies        = 1500 // per account
+	MaxPolicyVersions  = 5    // of one policy
 	MaxProviders       = 100  // per account
 	DefaultMaxSession  = time.Hour
 	LongestMaxSession  = 12 * time.Hour
@@ -56,10 +57,11 @@ func (d Directory) note(ctx context.Context, tx *catalog.Tx, kind packhouse.Chan
 	return nil
 }
 
-// find returns the row of an identity. Errors: NotFound.
+// find returns the row of an identity. Errors: NotFound, also where ref says a path and it
+// stands under another.
 func (d Directory) find(ctx context.Context, tx *catalog.Tx, ref packhouse.IdentityRef) (catalog.PrincipalRow, error) {
 	row, err := tx.PrincipalByName(ctx, ref.Account, ref.Kind, ref.Name)
-	if isNotFound(err) {
+	if isNotFound(err) || err == nil && ref.Path != "" && row.Path != ref.Path {
 		return row, packhouse.NotFoundf(string(ref.Kind), ref.Name, "The %s with name %.128s cannot be found.", ref.Kind, ref.Name)
 	}
 	if err != nil {
@@ -74,32 +76,15 @@ func (d Directory) guard(ctx context.Context, tx *catalog.Tx, row catalog.Princi
 	if d.Guard == nil {
 		return nil
 	}
-	rows, err := tx.RightsOf(ctx, row.ID)
+	r, err := readRights(ctx, tx, row)
 	if err != nil {
-		return fmt.Errorf("read policies: %w", err)
+		return err
 	}
-	set, err := compile(rows)
+	set, err := r.compile()
 	if err != nil {
 		return err
 	}
 	return d.Guard(set)
-}
-
-// compile reads documents. Errors: Invalid "invalid_policy".
-func compile(rows []catalog.PolicyRow) (*authz.Set, error) {
-	set := &authz.Set{Identity: make([]*authz.Policy, 0, len(rows))}
-	for _, row := range rows {
-		document := row.Document
-		if shipped, ok := authz.Managed(row.Name); ok {
-			document = shipped // as this version of the server ships it
-		}
-		policy, err := authz.ParseIdentity(row.Name, []byte(document))
-		if err != nil {
-			return nil, fmt.Errorf("policy %s: %w", row.Name, err)
-		}
-		set.Identity = append(set.Identity, policy)
-	}
-	return set, nil
 }
 
 // exists turns the catalog's ErrExists into the engine's error.

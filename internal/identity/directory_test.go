@@ -81,7 +81,7 @@ func TestTheGuardSeesTheRightsAfterTheChange(t *testing.T) {
 	t.Parallel()
 	h, ctx := open(t), context.Background()
 	dana := h.user(t, "dana").Principal
-	held, err := compile([]catalog.PolicyRow{{Name: "held", Document: allowing("codeartifact:List*")}})
+	held, err := rights{policies: []catalog.PolicyRow{{Name: "held", Document: allowing("codeartifact:List*")}}}.compile()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestTheGuardSeesTheRightsAfterTheChange(t *testing.T) {
 	}
 	err = d.PutInline(ctx, ref, catalog.InlinePolicyRow{Name: "q", Document: allowing("codeartifact:*")})
 	wantReason(t, err, packhouse.KindDenied, "denied")
-	if err := d.Attach(ctx, ref, PolicyRef{shippedAccount, authz.AdministratorAccess}); packhouse.KindOf(err) != packhouse.KindDenied {
+	if err := d.Attach(ctx, ref, shippedRef(authz.AdministratorAccess)); packhouse.KindOf(err) != packhouse.KindDenied {
 		t.Errorf("attaching AdministratorAccess: %v", err)
 	}
 	if h.may(t, dana, packhouse.ActionCreateDomain) {

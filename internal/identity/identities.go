@@ -19,6 +19,7 @@ type NewIdentity struct {
 	Trust       string                  // roles: the trust policy, required
 	Description string                  // roles
 	MaxSession  time.Duration           // roles; 0 means DefaultMaxSession
+	Boundary    PolicyRef               // users and roles: the permissions boundary; zero for none
 }
 
 // Update is what to change; what is nil stays.
@@ -27,14 +28,22 @@ type Update struct {
 	Trust       *string
 	Description *string
 	MaxSession  *time.Duration
+	Path        *string
+	Boundary    *PolicyRef // zero takes it away
 }
 
 // Create makes a user, a group or a role; users have no credentials yet. Errors:
-// Conflict "KIND_exists"; Invalid for names, tags, the account ("unknown_account") and
-// the trust policy; QuotaExceeded.
+// Conflict "KIND_exists"; Invalid for names, paths, tags, the account ("unknown_account")
+// and the trust policy; NotFound for the boundary; QuotaExceeded.
 func (d Directory) Create(ctx context.Context, ref packhouse.IdentityRef, n NewIdentity) (catalog.PrincipalRow, error) {
-	row := catalog.PrincipalRow{Account: ref.Account, Kind: ref.Kind, Name: ref.Name, ARN: ref.ARN(), Created: time.Now().UTC().Truncate(time.Microsecond)}
+	if ref.Path == "" {
+		ref.Path = packhouse.RootPath
+	}
+	row := catalog.PrincipalRow{Account: ref.Account, Kind: ref.Kind, Name: ref.Name, Path: ref.Path, ARN: ref.ARN(), Created: time.Now().UTC().Truncate(time.Microsecond)}
 	if err := validName(string(ref.Kind), ref.Name); err != nil {
+		return row, err
+	}
+	if err := ValidPath(ref.Path); err != nil {
 		return row, err
 	}
 	var err error
@@ -65,6 +74,9 @@ func (d Directory) Create(ctx context.Context, ref packhouse.IdentityRef, n NewI
 		if count >= MaxIdentities {
 			return limitExceeded("Cannot have more than %d %ss in account %s.", MaxIdentities, ref.Kind, ref.Account)
 		}
+		if err := setBoundary(ctx, tx, &row, n.Boundary); err != nil {
+			return err
+		}
 		if row.ID, err = tx.InsertPrincipal(ctx, row); err != nil {
 			return exists(fmt.Errorf("insert principal: %w", err), string(ref.Kind), ref.Name)
 		}
@@ -82,11 +94,36 @@ func (d Directory) Get(ctx context.Context, ref packhouse.IdentityRef) (row cata
 	return row, err
 }
 
-// List returns a page of an account's identities of one kind by name, after the one
-// given.
-func (d Directory) List(ctx context.Context, a packhouse.AccountID, kind packhouse.PrincipalKind, after string, limit int) (rows []catalog.PrincipalRow, err error) {
+// Bounded returns an identity with the ARN of its permissions boundary, "" for none.
+// Errors: NotFound.
+func (d Directory) Bounded(ctx context.Context, ref packhouse.IdentityRef) (row catalog.PrincipalRow, boundary string, err error) {
 	err = d.Catalog.View(ctx, func(tx *catalog.Tx) error {
-		rows, err = tx.PrincipalsAfter(ctx, a, kind, after, limit)
+		if row, err = d.find(ctx, tx, ref); err != nil || row.BoundaryID == 0 {
+			return err
+		}
+		p, err := tx.PolicyByID(ctx, row.BoundaryID)
+		boundary = refOf(p).ARN()
+		return err
+	})
+	return row, boundary, err
+}
+
+// Place returns where an identity stands, and the ARN of its permissions boundary. One
+// that does not exist stands at the root.
+func (d Directory) Place(ctx context.Context, ref packhouse.IdentityRef) (placed packhouse.IdentityRef, boundary string, err error) {
+	row, boundary, err := d.Bounded(ctx, ref)
+	if packhouse.KindOf(err) == packhouse.KindNotFound {
+		ref.Path = packhouse.RootPath
+		return ref, "", nil
+	}
+	return row.IdentityRef(), boundary, err
+}
+
+// List returns a page of an account's identities of one kind by name, after the one
+// given, whose paths begin with prefix.
+func (d Directory) List(ctx context.Context, a packhouse.AccountID, kind packhouse.PrincipalKind, prefix, after string, limit int) (rows []catalog.PrincipalRow, err error) {
+	err = d.Catalog.View(ctx, func(tx *catalog.Tx) error {
+		rows, err = tx.PrincipalsAfter(ctx, a, kind, prefix, after, limit)
 		return err
 	})
 	return rows, err
@@ -113,12 +150,22 @@ func (d Directory) change(ctx context.Context, ref packhouse.IdentityRef, kind p
 	return row, err
 }
 
-// Update changes an identity. A new trust policy is a way to the role's rights, so Guard
-// is asked about them. Errors: NotFound; Conflict; Invalid.
+// Update changes an identity. A new trust policy is a way to the role's rights, and
+// another permissions boundary can widen what its policies give, so Guard is asked about
+// them. Errors: NotFound, also for the boundary; Conflict; Invalid.
 func (d Directory) Update(ctx context.Context, ref packhouse.IdentityRef, u Update) (catalog.PrincipalRow, error) {
-	return d.change(ctx, ref, packhouse.ChangePrincipalUpdated, "properties", u.Trust != nil, func(tx *catalog.Tx, row *catalog.PrincipalRow) error {
+	what := "properties"
+	if u.Boundary != nil {
+		what = "permissions boundary " + u.Boundary.String()
+	}
+	return d.change(ctx, ref, packhouse.ChangePrincipalUpdated, what, u.Trust != nil || u.Boundary != nil, func(tx *catalog.Tx, row *catalog.PrincipalRow) error {
 		if err := u.apply(row); err != nil {
 			return err
+		}
+		if u.Boundary != nil {
+			if err := setBoundary(ctx, tx, row, *u.Boundary); err != nil {
+				return err
+			}
 		}
 		if err := tx.UpdatePrincipal(ctx, *row); err != nil {
 			return exists(fmt.Errorf("update principal: %w", err), string(row.Kind), row.Name)
@@ -127,7 +174,49 @@ func (d Directory) Update(ctx context.Context, ref packhouse.IdentityRef, u Upda
 	})
 }
 
-const maxDescription = 1000 // characters
+// setBoundary makes a managed policy the permissions boundary of a row, or takes it away.
+// Errors: NotFound; Invalid for groups.
+func setBoundary(ctx context.Context, tx *catalog.Tx, row *catalog.PrincipalRow, p PolicyRef) (err error) {
+	if row.BoundaryID = 0; p == (PolicyRef{}) {
+		return nil
+	}
+	if row.Kind == packhouse.KindGroup {
+		return packhouse.Invalidf("invalid_boundary", "A group has no permissions boundary; users and roles may have one.")
+	}
+	row.BoundaryID, err = policyID(ctx, tx, row.Account, p)
+	return err
+}
+
+// Disable stops every access key, password, token and session of a user, or lets the
+// user in again: sealed tokens and sessions that were made before have ended then, access
+// keys, passwords and long-lived tokens are good again. Errors: NotFound.
+func (d Directory) Disable(ctx context.Context, ref packhouse.IdentityRef, disabled bool) (catalog.PrincipalRow, error) {
+	what := "enabling"
+	if disabled {
+		what = "disabling"
+	}
+	return d.change(ctx, ref, packhouse.ChangePrincipalUpdated, what, !disabled, func(tx *catalog.Tx, row *catalog.PrincipalRow) error {
+		row.Disabled = disabled
+		return tx.DisablePrincipal(ctx, row.ID, disabled)
+	})
+}
+
+const (
+	maxPath        = 512  // characters
+	maxDescription = 1000 // characters
+)
+
+// ValidPath checks the path of a user, a group or a role: "/", or printable ASCII without
+// spaces between two slashes. Errors: Invalid "invalid_path".
+//
+// Source: IAM API reference, pathType.
+func ValidPath(path string) error {
+	if len(path) <= maxPath && strings.HasPrefix(path, "/") && strings.HasSuffix(path, "/") &&
+		isOf(path, func(c byte) bool { return '!' <= c && c <= '~' }) {
+		return nil
+	}
+	return packhouse.Invalidf("invalid_path", "The path %.80q is not valid: at most %d printable ASCII characters without spaces, with a slash at the beginning and at the end.", path, maxPath)
+}
 
 func (u Update) apply(row *catalog.PrincipalRow) error {
 	if u.Name != nil && *u.Name != row.Name {
@@ -135,8 +224,14 @@ func (u Update) apply(row *catalog.PrincipalRow) error {
 			return err
 		}
 		row.Name = *u.Name
-		row.ARN = row.IdentityRef().ARN()
 	}
+	if u.Path != nil {
+		if err := ValidPath(*u.Path); err != nil {
+			return err
+		}
+		row.Path = *u.Path
+	}
+	row.ARN = row.IdentityRef().ARN()
 	if u.Trust != nil {
 		if _, err := authz.ParseTrust([]byte(*u.Trust)); err != nil {
 			return err
@@ -230,12 +325,17 @@ func (d Directory) Tag(ctx context.Context, ref packhouse.IdentityRef, tags []pa
 // Untag takes tags away; absent ones are no error. See Tag.
 func (d Directory) Untag(ctx context.Context, ref packhouse.IdentityRef, keys []string) error {
 	_, err := d.change(ctx, ref, packhouse.ChangePrincipalUpdated, "tags", true, func(tx *catalog.Tx, row *catalog.PrincipalRow) error {
-		row.Tags = slices.DeleteFunc(row.Tags, func(t packhouse.ResourceTag) bool {
-			return slices.ContainsFunc(keys, func(key string) bool { return strings.EqualFold(key, t.Key) })
-		})
+		row.Tags = withoutTags(row.Tags, keys)
 		return tx.UpdatePrincipal(ctx, *row)
 	})
 	return err
+}
+
+// withoutTags takes the tags of the keys out of a list, which it changes.
+func withoutTags(tags []packhouse.ResourceTag, keys []string) []packhouse.ResourceTag {
+	return slices.DeleteFunc(tags, func(t packhouse.ResourceTag) bool {
+		return slices.ContainsFunc(keys, func(key string) bool { return strings.EqualFold(key, t.Key) })
+	})
 }
 
 // mergeTags returns have with more added, by key. Keys differ in more than case, as

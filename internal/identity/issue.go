@@ -22,6 +22,9 @@ import (
 type NewUser struct {
 	Account packhouse.AccountID
 	Name    string // 1 to 64 of A-Z a-z 0-9 + = , . @ _ -
+	Path    string // "" means "/"
+	// Boundary is the permissions boundary; zero for none.
+	Boundary PolicyRef
 	// Policies are names of managed policies; Document is an inline document, "" for none.
 	Policies []string
 	Document string
@@ -94,29 +97,13 @@ func validName(what, name string) error {
 // records the changes in by's name; the zero principal stands for the server itself.
 // Whether by may do so is not asked here: only the operator's own command line, which has
 // the data directory in its hands, may call it. Errors: Conflict "user_exists"; Invalid
-// for names, accounts, policy names and documents.
-func CreateUser(ctx context.Context, db *catalog.DB, by packhouse.Principal, u NewUser) (Credentials, error) {
-	if err := validName("user", u.Name); err != nil {
+// for names, paths, accounts, policy names and documents; NotFound for the boundary.
+func CreateUser(ctx context.Context, db *catalog.DB, by packhouse.Principal, u NewUser) (made Credentials, err error) {
+	if err := u.check(); err != nil {
 		return Credentials{}, err
 	}
-	for _, name := range u.Policies {
-		if _, ok := authz.Managed(name); !ok {
-			return Credentials{}, packhouse.Invalidf("unknown_policy", "There is no managed policy %.80q; there are %s.", name, strings.Join(authz.ManagedNames(), ", "))
-		}
-	}
-	if u.Document != "" {
-		if _, err := authz.ParseIdentity(inlineName, []byte(u.Document)); err != nil {
-			return Credentials{}, err
-		}
-	}
-	ref := packhouse.IdentityRef{Account: u.Account, Kind: packhouse.KindUser, Name: u.Name}
-	user := catalog.PrincipalRow{Account: u.Account, Kind: packhouse.KindUser, Name: u.Name, ARN: ref.ARN(), Created: time.Now().UTC()}
-	made := newCredentials()
-	if u.KeyID != "" {
-		made.KeyID, made.Secret = u.KeyID, u.Secret
-	}
 	d := Directory{Catalog: db, Note: packhouse.Change{Principal: by.ARN}}
-	err := d.update(ctx, func(tx *catalog.Tx) error {
+	err = d.update(ctx, func(tx *catalog.Tx) error {
 		accounts, err := tx.Accounts(ctx)
 		if err != nil {
 			return fmt.Errorf("list accounts: %w", err)
@@ -124,44 +111,83 @@ func CreateUser(ctx context.Context, db *catalog.DB, by packhouse.Principal, u N
 		if !slices.Contains(accounts, u.Account) {
 			return packhouse.Invalidf("unknown_account", "There is no account %.20q.", u.Account)
 		}
-		row := user
-		if row.ID, err = tx.InsertPrincipal(ctx, row); errors.Is(err, catalog.ErrExists) {
-			return packhouse.Conflictf("user_exists", "", u.Name, "There is a user %s already.", u.Name)
-		}
-		if err != nil {
-			return fmt.Errorf("insert principal: %w", err)
-		}
-		made.Principal = principal(row)
-		if err := tx.InsertAccessKey(ctx, catalog.AccessKeyRow{
-			ID: made.KeyID, Principal: row, Secret: made.Secret, Active: true, Created: user.Created,
-		}); err != nil {
-			return fmt.Errorf("insert access key: %w", err)
-		}
-		for _, name := range u.Policies {
-			if err := attach(ctx, tx, row, PolicyRef{shippedAccount, name}); err != nil {
-				return err
-			}
-			if err := d.note(ctx, tx, packhouse.ChangePolicyChanged, "attach %s to %s", name, user.ARN); err != nil {
-				return err
-			}
-		}
-		if u.Document != "" {
-			if err := putInline(ctx, tx, row, catalog.InlinePolicyRow{Name: inlineName, Document: u.Document}); err != nil {
-				return err
-			}
-			if err := d.note(ctx, tx, packhouse.ChangePolicyChanged, "inline policy %s of %s", inlineName, user.ARN); err != nil {
-				return err
-			}
-		}
-		if err := d.note(ctx, tx, packhouse.ChangePrincipalCreated, "user %s", user.ARN); err != nil {
-			return err
-		}
-		return d.note(ctx, tx, packhouse.ChangeKeyChanged, "access key %s of %s created", made.KeyID, user.ARN)
+		made, err = d.createUser(ctx, tx, u)
+		return err
 	})
 	if err != nil {
 		return Credentials{}, err
 	}
 	return made, nil
+}
+
+// check looks at everything that needs no database, and fills in what has a default.
+func (u *NewUser) check() error {
+	if u.Path == "" {
+		u.Path = packhouse.RootPath
+	}
+	if err := validName("user", u.Name); err != nil {
+		return err
+	}
+	if err := ValidPath(u.Path); err != nil {
+		return err
+	}
+	for _, name := range u.Policies {
+		if _, ok := authz.Managed(name); !ok {
+			return packhouse.Invalidf("unknown_policy", "There is no managed policy %.80q; there are %s.", name, strings.Join(authz.ManagedNames(), ", "))
+		}
+	}
+	if u.Document != "" {
+		if _, err := authz.ParseIdentity(inlineName, []byte(u.Document)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// createUser is CreateUser inside of a transaction, for a user that was checked.
+func (d Directory) createUser(ctx context.Context, tx *catalog.Tx, u NewUser) (Credentials, error) {
+	made := newCredentials()
+	if u.KeyID != "" {
+		made.KeyID, made.Secret = u.KeyID, u.Secret
+	}
+	row := catalog.PrincipalRow{Account: u.Account, Kind: packhouse.KindUser, Name: u.Name, Path: u.Path, Created: time.Now().UTC()}
+	row.ARN = row.IdentityRef().ARN()
+	if err := setBoundary(ctx, tx, &row, u.Boundary); err != nil {
+		return made, err
+	}
+	var err error
+	if row.ID, err = tx.InsertPrincipal(ctx, row); errors.Is(err, catalog.ErrExists) {
+		return made, packhouse.Conflictf("user_exists", "", u.Name, "There is a user %s already.", u.Name)
+	}
+	if err != nil {
+		return made, fmt.Errorf("insert principal: %w", err)
+	}
+	made.Principal = principal(row)
+	if err := tx.InsertAccessKey(ctx, catalog.AccessKeyRow{
+		ID: made.KeyID, Principal: row, Secret: made.Secret, Active: true, Created: row.Created,
+	}); err != nil {
+		return made, fmt.Errorf("insert access key: %w", err)
+	}
+	for _, name := range u.Policies {
+		if err := attach(ctx, tx, row, shippedRef(name)); err != nil {
+			return made, err
+		}
+		if err := d.note(ctx, tx, packhouse.ChangePolicyChanged, "attach %s to %s", name, row.ARN); err != nil {
+			return made, err
+		}
+	}
+	if u.Document != "" {
+		if err := putInline(ctx, tx, row, catalog.InlinePolicyRow{Name: inlineName, Document: u.Document}); err != nil {
+			return made, err
+		}
+		if err := d.note(ctx, tx, packhouse.ChangePolicyChanged, "inline policy %s of %s", inlineName, row.ARN); err != nil {
+			return made, err
+		}
+	}
+	if err := d.note(ctx, tx, packhouse.ChangePrincipalCreated, "user %s", row.ARN); err != nil {
+		return made, err
+	}
+	return made, d.note(ctx, tx, packhouse.ChangeKeyChanged, "access key %s of %s created", made.KeyID, row.ARN)
 }
 
 // inlineName is the name of the document that a user is made with.

@@ -99,20 +99,10 @@ func newHasher() *hasher { return &hasher{slots: make(chan struct{}, maxHashes)}
 // hash in any case, also where there is none to compare with. Errors: Throttled when
 // too many wait.
 func (h *hasher) matches(ctx context.Context, hash, password string) (bool, error) {
-	if h.waiting.Add(1) > maxWaiting {
-		h.waiting.Add(-1)
-		return false, busy()
+	if err := h.enter(ctx); err != nil {
+		return false, err
 	}
-	defer h.waiting.Add(-1)
-	ctx, cancel := context.WithTimeout(ctx, hashWait)
-	defer cancel()
-	select {
-	case h.slots <- struct{}{}:
-	case <-ctx.Done():
-		return false, busy()
-	}
-	defer func() { <-h.slots }()
-
+	defer h.leave()
 	want, ok := parsePHC(hash)
 	if !ok || len(password) > MaxPassword {
 		want, ok = decoy, false
@@ -121,6 +111,35 @@ func (h *hasher) matches(ctx context.Context, hash, password string) (bool, erro
 	h.runs.Add(1)
 	got := argon2.IDKey([]byte(password), want.salt, want.passes, want.memory, want.threads, uint32(len(want.key))) //nolint:gosec // a hash of ours, some bytes long
 	return subtle.ConstantTimeCompare(got, want.key) == 1 && ok, nil
+}
+
+// enter waits for a turn to hash; leave ends it. Errors: Throttled.
+func (h *hasher) enter(ctx context.Context) error {
+	if h.waiting.Add(1) > maxWaiting {
+		h.waiting.Add(-1)
+		return busy()
+	}
+	defer h.waiting.Add(-1)
+	ctx, cancel := context.WithTimeout(ctx, hashWait)
+	defer cancel()
+	select {
+	case h.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return busy()
+	}
+}
+
+func (h *hasher) leave() { <-h.slots }
+
+// HashPassword is the function of this name, a few at a time. Errors: Invalid
+// "weak_password"; Throttled when too many wait.
+func (s *Service) HashPassword(ctx context.Context, password string) (string, error) {
+	if err := s.hasher.enter(ctx); err != nil {
+		return "", err
+	}
+	defer s.hasher.leave()
+	return HashPassword(password)
 }
 
 func busy() error {

@@ -18,13 +18,28 @@ import (
 type PolicyRef struct {
 	Account packhouse.AccountID
 	Name    string
+	Path    string // "" where nobody said, which finds it under every path
 }
 
 // shippedAccount owns the policies that the server ships.
 const shippedAccount packhouse.AccountID = "aws"
 
-// ARN returns arn:aws:iam::ACCOUNT:policy/NAME.
-func (r PolicyRef) ARN() string { return packhouse.IdentityPolicyARN(r.Account, r.Name) }
+// ARN returns arn:aws:iam::ACCOUNT:policy/PATH/NAME.
+func (r PolicyRef) ARN() string { return packhouse.IdentityPolicyARN(r.Account, r.Path, r.Name) }
+
+// String returns the ARN, "none" for the zero value.
+func (r PolicyRef) String() string {
+	if r == (PolicyRef{}) {
+		return "none"
+	}
+	return r.ARN()
+}
+
+// is reports whether the policy of a row is the one that is meant.
+func (r PolicyRef) is(row catalog.PolicyRow) bool {
+	of := refOf(row)
+	return of.Account == r.Account && of.Name == r.Name && (r.Path == "" || of.Path == r.Path)
+}
 
 // Shipped reports whether the policy is one that the server ships.
 func (r PolicyRef) Shipped() bool { return r.Account == shippedAccount }
@@ -33,11 +48,24 @@ func (r PolicyRef) Shipped() bool { return r.Account == shippedAccount }
 // policies, arn:aws:iam::aws:policy/NAME. Errors: Invalid "invalid_arn".
 func ParsePolicyARN(arn string) (PolicyRef, error) {
 	rest, ok := strings.CutPrefix(arn, "arn:"+packhouse.Partition+":iam::")
-	account, name, policy := strings.Cut(rest, ":policy/")
-	if !ok || !policy || account == "" || validName("policy", name) != nil {
-		return PolicyRef{}, packhouse.Invalidf("invalid_arn", "The ARN %.200q is not valid: arn:aws:iam::ACCOUNT:policy/NAME, with aws as account for shipped policies.", arn)
+	account, place, policy := strings.Cut(rest, ":policy/")
+	at := strings.LastIndexByte(place, '/') + 1
+	ref := PolicyRef{Account: packhouse.AccountID(account), Name: place[at:], Path: "/" + place[:at]}
+	if !ok || !policy || account == "" || validPolicyName(ref.Name) != nil || validPolicyPath(ref.Path) != nil {
+		return PolicyRef{}, packhouse.Invalidf("invalid_arn", "The ARN %.200q is not valid: arn:aws:iam::ACCOUNT:policy/PATH/NAME, with aws as account for shipped policies.", arn)
 	}
-	return PolicyRef{packhouse.AccountID(account), name}, nil
+	return ref, nil
+}
+
+// validPolicyPath checks the path of a managed policy, which has only characters that its
+// name may have too.
+//
+// Source: IAM API reference, policyPathType.
+func validPolicyPath(path string) error {
+	if ValidPath(path) == nil && !strings.Contains(path, "//") && isOf(path, func(c byte) bool { return c == '/' || nameCharacter(c) }) {
+		return nil
+	}
+	return packhouse.Invalidf("invalid_path", "The path %.80q is not valid: at most %d of A-Z a-z 0-9 + = , . @ _ - and single slashes, one at the beginning and one at the end.", path, maxPath)
 }
 
 // ManagedPolicy is a policy that can be attached.
@@ -45,38 +73,61 @@ type ManagedPolicy struct {
 	PolicyRef
 	Document         string
 	Description      string
-	ID               string // "ANPA..."; for life
+	ID               string                  // "ANPA..."; for life
+	Tags             []packhouse.ResourceTag // by key
 	Attachments      int
+	Boundaries       int   // identities whose permissions boundary it is
+	Version          int64 // the one whose document this is
 	Created, Updated time.Time
 }
 
 func managedPolicy(row catalog.ManagedPolicyRow) ManagedPolicy {
-	return ManagedPolicy{PolicyRef: refOf(row.PolicyRow), Document: row.Document, Description: row.Description,
-		ID: "ANPA" + uniqueSuffix("policy", row.ID, row.Created), Attachments: row.Attachments, Created: row.Created, Updated: row.Updated}
+	return ManagedPolicy{PolicyRef: refOf(row.PolicyRow), Document: row.Document, Description: row.Description, Tags: row.Tags,
+		ID: "ANPA" + uniqueSuffix("policy", row.ID, row.Created), Attachments: row.Attachments, Boundaries: row.Boundaries,
+		Version: row.Version, Created: row.Created, Updated: row.Updated}
 }
 
 // refOf names the policy of a row. Each account has rows of its own for the shipped ones
 // that it attached.
 func refOf(row catalog.PolicyRow) PolicyRef {
 	if _, ok := authz.Managed(row.Name); ok {
-		return PolicyRef{shippedAccount, row.Name}
+		return shippedRef(row.Name)
 	}
-	return PolicyRef{row.Account, row.Name}
+	return PolicyRef{row.Account, row.Name, row.Path}
 }
+
+func shippedRef(name string) PolicyRef { return PolicyRef{shippedAccount, name, packhouse.RootPath} }
 
 // shippedSince is the date that lists show of shipped policies.
 var shippedSince = time.Date(2019, 6, 13, 0, 0, 0, 0, time.UTC)
 
 func shipped(name string) (ManagedPolicy, bool) {
 	document, ok := authz.Managed(name)
-	return ManagedPolicy{PolicyRef: PolicyRef{shippedAccount, name}, Document: document, Description: "Shipped with the server.",
+	return ManagedPolicy{PolicyRef: shippedRef(name), Document: document, Description: "Shipped with the server.", Version: 1,
 		ID: "ANPA" + uniqueSuffix("shipped "+name, 0, shippedSince), Created: shippedSince, Updated: shippedSince}, ok
+}
+
+// NewPolicy is what a managed policy begins with besides its name and path.
+type NewPolicy struct {
+	Document, Description string
+	Tags                  []packhouse.ResourceTag
 }
 
 // CreatePolicy makes a managed policy, attached to nobody. Errors: Conflict
 // "policy_exists", also for the names of shipped ones; Invalid; QuotaExceeded.
-func (d Directory) CreatePolicy(ctx context.Context, ref PolicyRef, document, description string) (ManagedPolicy, error) {
+func (d Directory) CreatePolicy(ctx context.Context, ref PolicyRef, n NewPolicy) (ManagedPolicy, error) {
+	document, description := n.Document, n.Description
+	if ref.Path == "" {
+		ref.Path = packhouse.RootPath
+	}
 	if err := validPolicyName(ref.Name); err != nil {
+		return ManagedPolicy{}, err
+	}
+	if err := validPolicyPath(ref.Path); err != nil {
+		return ManagedPolicy{}, err
+	}
+	tags, err := mergeTags(nil, n.Tags)
+	if err != nil {
 		return ManagedPolicy{}, err
 	}
 	if _, ok := authz.Managed(ref.Name); ok {
@@ -89,9 +140,9 @@ func (d Directory) CreatePolicy(ctx context.Context, ref PolicyRef, document, de
 		return ManagedPolicy{}, err
 	}
 	now := time.Now().UTC().Truncate(time.Microsecond)
-	row := catalog.ManagedPolicyRow{PolicyRow: catalog.PolicyRow{Account: ref.Account, Name: ref.Name, Document: document},
-		Description: description, Created: now, Updated: now}
-	err := d.update(ctx, func(tx *catalog.Tx) error {
+	row := catalog.ManagedPolicyRow{PolicyRow: catalog.PolicyRow{Account: ref.Account, Name: ref.Name, Path: ref.Path, Document: document},
+		Description: description, Tags: tags, Version: 1, Created: now, Updated: now}
+	err = d.update(ctx, func(tx *catalog.Tx) error {
 		count, err := tx.CountPolicies(ctx, ref.Account)
 		if err != nil {
 			return fmt.Errorf("count policies: %w", err)
@@ -117,20 +168,20 @@ func (d Directory) Policy(ctx context.Context, a packhouse.AccountID, ref Policy
 	err = d.Catalog.View(ctx, func(tx *catalog.Tx) error {
 		row, err := tx.PolicyByName(ctx, a, ref.Name)
 		switch {
-		case err == nil && refOf(row.PolicyRow) == ref:
+		case err == nil && ref.is(row.PolicyRow):
 			p = managedPolicy(row)
 		case err != nil && !isNotFound(err):
 			return err
 		}
 		if ref.Shipped() {
-			attachments := p.Attachments
+			used := p
 			var ok bool
 			if p, ok = shipped(ref.Name); !ok {
 				return policyNotFound(ref.ARN())
 			}
-			p.Attachments = attachments
+			p.Attachments, p.Boundaries = used.Attachments, used.Boundaries
 		}
-		if p.Name == "" {
+		if p.Name == "" || ref.Path != "" && p.Path != ref.Path {
 			return policyNotFound(ref.ARN())
 		}
 		return nil
@@ -138,12 +189,13 @@ func (d Directory) Policy(ctx context.Context, a packhouse.AccountID, ref Policy
 	return p, err
 }
 
-// ListPolicies returns a page of an account's own policies by name, after the one given.
-func (d Directory) ListPolicies(ctx context.Context, a packhouse.AccountID, after string, limit int) (list []ManagedPolicy, err error) {
+// ListPolicies returns a page of an account's own policies by name, after the one given,
+// whose paths begin with prefix.
+func (d Directory) ListPolicies(ctx context.Context, a packhouse.AccountID, prefix, after string, limit int) (list []ManagedPolicy, err error) {
 	err = d.Catalog.View(ctx, func(tx *catalog.Tx) error {
 		list = list[:0]
 		for len(list) < limit {
-			rows, err := tx.ManagedPolicies(ctx, a, after, limit)
+			rows, err := tx.ManagedPolicies(ctx, a, prefix, after, limit)
 			if err != nil {
 				return err
 			}
@@ -171,27 +223,18 @@ func ShippedPolicies() []ManagedPolicy {
 	return list
 }
 
-// DeletePolicy removes a policy that is attached to nobody. Errors: NotFound; Conflict
-// ReasonInUse; Invalid for shipped ones.
+// DeletePolicy removes a policy that is attached to nobody and is nobody's permissions
+// boundary, with its versions. Errors: NotFound; Conflict ReasonInUse; Invalid for
+// shipped ones.
 func (d Directory) DeletePolicy(ctx context.Context, ref PolicyRef) error {
-	if ref.Shipped() {
-		return packhouse.Invalidf("shipped_policy", "Policies that the server ships cannot be deleted.")
-	}
-	return d.update(ctx, func(tx *catalog.Tx) error {
-		row, err := tx.PolicyByName(ctx, ref.Account, ref.Name)
-		if isNotFound(err) {
-			return policyNotFound(ref.ARN())
-		}
-		if err != nil {
-			return fmt.Errorf("find policy: %w", err)
-		}
-		if row.Attachments > 0 {
+	return d.changePolicy(ctx, ref, "removal", func(tx *catalog.Tx, row catalog.ManagedPolicyRow) error {
+		switch {
+		case row.Attachments > 0:
 			return packhouse.Conflictf(ReasonInUse, packhouse.ResourceIdentityPolicy, ref.Name, "Cannot delete a policy attached to entities; detach it first.")
+		case row.Boundaries > 0:
+			return packhouse.Conflictf(ReasonInUse, packhouse.ResourceIdentityPolicy, ref.Name, "Cannot delete a policy that is a permissions boundary of %d identities; take it from them first.", row.Boundaries)
 		}
-		if err := tx.DeletePolicy(ctx, row.ID); err != nil {
-			return fmt.Errorf("delete policy: %w", err)
-		}
-		return d.note(ctx, tx, packhouse.ChangePolicyChanged, "removal of %s", ref.ARN())
+		return tx.DeletePolicy(ctx, row.ID)
 	})
 }
 
@@ -204,19 +247,30 @@ func (d Directory) Attach(ctx context.Context, ref packhouse.IdentityRef, p Poli
 	return err
 }
 
-func attach(ctx context.Context, tx *catalog.Tx, row catalog.PrincipalRow, p PolicyRef) error {
-	held, err := tx.PolicyByName(ctx, row.Account, p.Name)
-	id := held.ID
+// policyID returns the row of a managed policy that an account may use; of a shipped one
+// each account makes its own with the first use. Errors: NotFound.
+func policyID(ctx context.Context, tx *catalog.Tx, a packhouse.AccountID, p PolicyRef) (int64, error) {
+	held, err := tx.PolicyByName(ctx, a, p.Name)
 	document, isShipped := authz.Managed(p.Name)
 	switch {
-	case isShipped && p.Shipped() && isNotFound(err):
-		if id, err = tx.PutPolicy(ctx, catalog.PolicyRow{Account: row.Account, Name: p.Name, Document: document}); err != nil {
-			return fmt.Errorf("put policy: %w", err)
+	case isShipped && p.is(catalog.PolicyRow{Name: p.Name}) && isNotFound(err):
+		id, err := tx.PutPolicy(ctx, catalog.PolicyRow{Account: a, Name: p.Name, Document: document})
+		if err != nil {
+			return 0, fmt.Errorf("put policy: %w", err)
 		}
-	case isNotFound(err), err == nil && refOf(held.PolicyRow) != p:
-		return policyNotFound(p.ARN())
+		return id, nil
+	case isNotFound(err), err == nil && !p.is(held.PolicyRow):
+		return 0, policyNotFound(p.ARN())
 	case err != nil:
-		return fmt.Errorf("find policy: %w", err)
+		return 0, fmt.Errorf("find policy: %w", err)
+	}
+	return held.ID, nil
+}
+
+func attach(ctx context.Context, tx *catalog.Tx, row catalog.PrincipalRow, p PolicyRef) error {
+	id, err := policyID(ctx, tx, row.Account, p)
+	if err != nil {
+		return err
 	}
 	if err := tx.AttachPolicy(ctx, id, row.ID); err != nil {
 		return fmt.Errorf("attach policy: %w", err)
@@ -235,7 +289,7 @@ func attach(ctx context.Context, tx *catalog.Tx, row catalog.PrincipalRow, p Pol
 func (d Directory) Detach(ctx context.Context, ref packhouse.IdentityRef, p PolicyRef) error {
 	_, err := d.change(ctx, ref, packhouse.ChangePolicyChanged, "detachment of "+p.ARN(), true, func(tx *catalog.Tx, row *catalog.PrincipalRow) error {
 		held, err := tx.PolicyByName(ctx, row.Account, p.Name)
-		if err == nil && refOf(held.PolicyRow) == p {
+		if err == nil && p.is(held.PolicyRow) {
 			err = tx.DetachPolicy(ctx, held.ID, row.ID)
 		} else if err == nil {
 			err = catalog.ErrNotFound

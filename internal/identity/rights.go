@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"strings"
 
@@ -18,7 +19,7 @@ type holder struct {
 }
 
 // Policies returns the compiled identity policies of a principal, shared: its own, those
-// of its groups, its tags, and what its session narrows them to. A principal with a
+// of its groups, its permissions boundary, its tags, and what its session narrows them to. A principal with a
 // stored document that cannot be read has no rights at all, for the document might deny
 // (reliability.md S13). Errors: Unavailable.
 func (s *Service) Policies(ctx context.Context, who packhouse.Principal) (*authz.Set, error) {
@@ -35,12 +36,12 @@ func (s *Service) Policies(ctx context.Context, who packhouse.Principal) (*authz
 	// The closure holds the id alone: with who in it, who would be allocated at the top.
 	id := who.ID
 	var row catalog.PrincipalRow
-	var rows []catalog.PolicyRow
+	var r rights
 	found, err := s.view(ctx, func(tx *catalog.Tx) (err error) {
 		if row, err = tx.Principal(ctx, id); err != nil {
 			return err
 		}
-		rows, err = tx.RightsOf(ctx, id)
+		r, err = readRights(ctx, tx, row)
 		return err
 	})
 	if err != nil {
@@ -48,7 +49,7 @@ func (s *Service) Policies(ctx context.Context, who packhouse.Principal) (*authz
 	}
 	set := &authz.Set{}
 	if found {
-		if set, err = rightsOf(row, rows, who.Session); err != nil {
+		if set, err = rightsOf(row, r, who.Session); err != nil {
 			s.log.LogAttrs(ctx, slog.LevelError, "stored policy cannot be read, its principal is denied everything",
 				slog.String("principal", who.ARN), slog.Any("error", err))
 			set = &authz.Set{}
@@ -65,9 +66,9 @@ func (s *Service) Policies(ctx context.Context, who packhouse.Principal) (*authz
 // kept returns the cached set of a principal or of its session.
 func (s *Service) kept(who packhouse.Principal) (*policyEntry, bool) {
 	if who.Session == nil {
-		return s.policies.GetIfPresent(who.ID)
+		return s.policies.Get(who.ID)
 	}
-	return s.narrowed.GetIfPresent(holder{who.ID, who.Session})
+	return s.narrowed.Get(holder{who.ID, who.Session})
 }
 
 // UserID returns the identifier of a principal that policies know as aws:userid; a
@@ -80,9 +81,55 @@ func (s *Service) UserID(ctx context.Context, who packhouse.Principal) (string, 
 	return set.UserID, nil
 }
 
+// rights are the documents that say what a principal may do.
+type rights struct {
+	policies []catalog.PolicyRow // its own and those of its groups
+	boundary []catalog.PolicyRow // none or one
+}
+
+func readRights(ctx context.Context, tx *catalog.Tx, row catalog.PrincipalRow) (r rights, err error) {
+	if r.policies, err = tx.RightsOf(ctx, row.ID); err != nil {
+		return r, fmt.Errorf("read policies: %w", err)
+	}
+	if row.BoundaryID != 0 {
+		limit, err := tx.PolicyByID(ctx, row.BoundaryID)
+		if err != nil {
+			return r, fmt.Errorf("read the permissions boundary: %w", err)
+		}
+		r.boundary = []catalog.PolicyRow{limit}
+	}
+	return r, nil
+}
+
+// compile reads the documents. Errors: Invalid "invalid_policy".
+func (r rights) compile() (set *authz.Set, err error) {
+	set = &authz.Set{}
+	if set.Identity, err = compileAll(r.policies, authz.ParseIdentity); err != nil {
+		return nil, err
+	}
+	set.Boundary, err = compileAll(r.boundary, authz.ParseBoundary)
+	return set, err
+}
+
+func compileAll(rows []catalog.PolicyRow, parse func(name string, doc []byte) (*authz.Policy, error)) ([]*authz.Policy, error) {
+	all := make([]*authz.Policy, 0, len(rows))
+	for _, row := range rows {
+		document := row.Document
+		if shipped, ok := authz.Managed(row.Name); ok {
+			document = shipped // as this version of the server ships it
+		}
+		policy, err := parse(row.Name, []byte(document))
+		if err != nil {
+			return nil, fmt.Errorf("policy %s: %w", row.Name, err)
+		}
+		all = append(all, policy)
+	}
+	return all, nil
+}
+
 // rightsOf compiles what a principal, or one session of it, may do.
-func rightsOf(row catalog.PrincipalRow, rows []catalog.PolicyRow, session *packhouse.Session) (*authz.Set, error) {
-	set, err := compile(rows)
+func rightsOf(row catalog.PrincipalRow, r rights, session *packhouse.Session) (*authz.Set, error) {
+	set, err := r.compile()
 	if err != nil {
 		return nil, err
 	}

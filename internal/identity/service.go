@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"aidanwoods.dev/go-paseto"
-	"github.com/maypok86/otter/v2"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/packhouse/packhouse/internal/authz"
+	"github.com/packhouse/packhouse/internal/cache"
 	"github.com/packhouse/packhouse/internal/catalog"
 	"github.com/packhouse/packhouse/internal/sigv4"
 )
@@ -57,12 +57,11 @@ type Service struct {
 	looks      singleflight.Group
 	clockSeen  atomic.Int64 // newest wall clock seen, in nanoseconds (R25)
 
-	// Of pointers, because the compiler makes the cache's code once for all of them.
-	tokens   *otter.Cache[tokenSum, *tokenEntry]
-	keys     *otter.Cache[string, *keyEntry]
-	sessions *otter.Cache[tokenSum, *keyEntry]
-	policies *otter.Cache[int64, *policyEntry]  // by principal, for those without a session
-	narrowed *otter.Cache[holder, *policyEntry] // by session
+	tokens   *cache.Cache[tokenSum, *tokenEntry]
+	keys     *cache.Cache[string, *keyEntry]
+	sessions *cache.Cache[tokenSum, *keyEntry]
+	policies *cache.Cache[int64, *policyEntry]  // by principal, for those without a session
+	narrowed *cache.Cache[holder, *policyEntry] // by session
 	used     *uses
 
 	hasher   *hasher
@@ -99,11 +98,11 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	s := &Service{
 		db: o.Catalog, key: key, log: o.Log, now: o.Now,
 		uptime:   func() time.Duration { return time.Since(started) },
-		tokens:   otter.Must(&otter.Options[tokenSum, *tokenEntry]{MaximumSize: cacheEntries}),
-		keys:     otter.Must(&otter.Options[string, *keyEntry]{MaximumSize: cacheEntries}),
-		sessions: otter.Must(&otter.Options[tokenSum, *keyEntry]{MaximumSize: cacheEntries}),
-		policies: otter.Must(&otter.Options[int64, *policyEntry]{MaximumSize: cacheEntries}),
-		narrowed: otter.Must(&otter.Options[holder, *policyEntry]{MaximumSize: cacheEntries}),
+		tokens:   cache.New[tokenSum, *tokenEntry](cacheEntries),
+		keys:     cache.New[string, *keyEntry](cacheEntries),
+		sessions: cache.New[tokenSum, *keyEntry](cacheEntries),
+		policies: cache.New[int64, *policyEntry](cacheEntries),
+		narrowed: cache.New[holder, *policyEntry](cacheEntries),
 		used:     &uses{last: map[string]use{}},
 	}
 	if s.log == nil {

@@ -198,7 +198,7 @@ func (s *Service) sessionKey(ctx context.Context, id, token string) (sigv4.Key, 
 		return sigv4.Key{}, false, err
 	}
 	sum := sha256.Sum256([]byte(id + "\n" + token))
-	if e, ok := s.sessions.GetIfPresent(sum); ok && e.generation == generation {
+	if e, ok := s.sessions.Get(sum); ok && e.generation == generation {
 		return e.key, true, nil
 	}
 	c, ok := s.openSession(token)

@@ -37,7 +37,7 @@ func (s *Service) Token(ctx context.Context, token string) (packhouse.Principal,
 		return packhouse.Principal{}, err
 	}
 	sum := sha256.Sum256([]byte(token))
-	entry, ok := s.tokens.GetIfPresent(sum)
+	entry, ok := s.tokens.Get(sum)
 	if !ok || entry.generation != generation {
 		verified, err := s.verify(ctx, token, sum)
 		if err != nil {

@@ -40,6 +40,14 @@ func (s *Service) Used(id, service string) {
 	}
 }
 
+// LastUse returns a use that is not written down yet; ok is false for none.
+func (s *Service) LastUse(id string) (at time.Time, service string, ok bool) {
+	s.used.mu.Lock()
+	defer s.used.mu.Unlock()
+	last, ok := s.used.last[id]
+	return last.at, last.service, ok
+}
+
 // noteUses writes the uses down. What cannot be written is forgotten: a date that is a
 // minute old is no loss.
 func (s *Service) noteUses(ctx context.Context) {

@@ -14,9 +14,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/maypok86/otter/v2"
-
 	"github.com/packhouse/packhouse"
+	"github.com/packhouse/packhouse/internal/cache"
 	"github.com/packhouse/packhouse/internal/feed"
 	"github.com/packhouse/packhouse/internal/format"
 	"github.com/packhouse/packhouse/internal/httpx"
@@ -57,7 +56,7 @@ type Index struct {
 	renderers map[packhouse.FormatID]format.Renderer
 	clock     *feed.Clock
 	now       func() time.Time
-	kept      *otter.Cache[format.DocKey, *entry]
+	kept      *cache.Cache[format.DocKey, *entry]
 
 	// rendering bounds the renderings at one time: each uses a core, and a megabyte for
 	// compressing.
@@ -95,17 +94,14 @@ func New(o Options) *Index {
 		now:       o.Now,
 		rendering: make(chan struct{}, runtime.GOMAXPROCS(0)),
 		flights:   make(map[format.DocKey]*flight),
-		kept: otter.Must(&otter.Options[format.DocKey, *entry]{
-			MaximumWeight: uint64(max(o.MaxBytes, 0)),
-			Weigher:       weigh,
-		}),
+		kept:      cache.NewWeighted(o.MaxBytes, weigh),
 	}
 }
 
 // weigh counts a kept document in bytes, with an allowance for its key and marks.
-func weigh(k format.DocKey, e *entry) uint32 {
+func weigh(k format.DocKey, e *entry) int64 {
 	const allowance = 512
-	return uint32(min(int64(len(e.doc.Plain))+int64(len(e.doc.Gzip))+int64(len(k.Base))+allowance, 1<<32-1))
+	return int64(len(e.doc.Plain) + len(e.doc.Gzip) + len(k.Base) + allowance)
 }
 
 // Document returns the document that k names, from memory where its stamp holds. The
@@ -121,7 +117,7 @@ func (x *Index) Document(ctx context.Context, k format.DocKey) (*format.Doc, err
 }
 
 func (x *Index) entry(ctx context.Context, k format.DocKey) (*entry, error) {
-	if e, ok := x.kept.GetIfPresent(k); ok && x.current(e) {
+	if e, ok := x.kept.Get(k); ok && x.current(e) {
 		return e, nil
 	}
 	// A flight that began before this request may have read before a write that this
@@ -185,7 +181,7 @@ func (x *Index) render(ctx context.Context, k format.DocKey, f *flight) {
 		close(f.done)
 	}()
 	// Whoever looked before the flight before this one landed finds its document here.
-	if e, ok := x.kept.GetIfPresent(k); ok && x.current(e) {
+	if e, ok := x.kept.Get(k); ok && x.current(e) {
 		f.entry = e
 		return
 	}

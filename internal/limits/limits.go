@@ -10,10 +10,10 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/maypok86/otter/v2"
 	"golang.org/x/time/rate"
 
 	"github.com/packhouse/packhouse"
+	"github.com/packhouse/packhouse/internal/cache"
 )
 
 // Rates are requests per second; 0 is no limit.
@@ -120,14 +120,14 @@ func throttled(wait time.Duration, reason, what string) error {
 // buckets are token buckets of one kind. A nil one refuses nothing.
 type buckets[K comparable] struct {
 	perSecond int
-	kept      *otter.Cache[K, *rate.Limiter]
+	kept      *cache.Cache[K, *rate.Limiter]
 }
 
 func newBuckets[K comparable](perSecond, most int) *buckets[K] {
 	if perSecond <= 0 {
 		return nil
 	}
-	return &buckets[K]{perSecond: perSecond, kept: otter.Must(&otter.Options[K, *rate.Limiter]{MaximumSize: most})}
+	return &buckets[K]{perSecond: perSecond, kept: cache.New[K, *rate.Limiter](most)}
 }
 
 // take takes one token, or returns how long to wait for one.
@@ -135,12 +135,9 @@ func (b *buckets[K]) take(key K, now time.Time) time.Duration {
 	if b == nil {
 		return 0
 	}
-	bucket, ok := b.kept.GetIfPresent(key)
-	if !ok {
-		bucket, _ = b.kept.ComputeIfAbsent(key, func() (*rate.Limiter, bool) {
-			return rate.NewLimiter(rate.Limit(b.perSecond), max(b.perSecond, minBurst)), false
-		})
-	}
+	bucket := b.kept.GetOrSet(key, func() *rate.Limiter {
+		return rate.NewLimiter(rate.Limit(b.perSecond), max(b.perSecond, minBurst))
+	})
 	asked := bucket.ReserveN(now, 1)
 	wait := asked.DelayFrom(now)
 	if wait > 0 {

@@ -41,7 +41,7 @@ type keys struct {
 // none fits and it was not asked just now.
 func (v *Verifier) keysFor(ctx context.Context, issuer, kid string, alg jose.SignatureAlgorithm) ([]jose.JSONWebKey, error) {
 	now := v.now()
-	held, ok := v.issuers.GetIfPresent(issuer)
+	held, ok := v.issuers.Get(issuer)
 	if ok {
 		fitting := held.fitting(kid, alg)
 		rested := now.Sub(held.asked) < askFloor && !now.Before(held.asked)
@@ -64,7 +64,7 @@ func (v *Verifier) keysFor(ctx context.Context, issuer, kid string, alg jose.Sig
 		v.issuers.Set(issuer, next)
 		return nil, nil
 	})
-	if held, ok = v.issuers.GetIfPresent(issuer); !ok {
+	if held, ok = v.issuers.Get(issuer); !ok {
 		held = &keys{}
 	}
 	return held.answer(issuer, kid, alg, now)

@@ -17,10 +17,10 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
-	"github.com/maypok86/otter/v2"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/packhouse/packhouse"
+	"github.com/packhouse/packhouse/internal/cache"
 )
 
 const (
@@ -46,7 +46,7 @@ type Get func(ctx context.Context, address string, maxBytes int64) ([]byte, erro
 type Verifier struct {
 	get     Get
 	now     func() time.Time
-	issuers *otter.Cache[string, *keys] // by the issuer's address
+	issuers *cache.Cache[string, *keys] // by the issuer's address
 	flight  singleflight.Group
 }
 
@@ -58,7 +58,7 @@ func New(get Get, now func() time.Time) *Verifier {
 	if now == nil {
 		now = time.Now
 	}
-	return &Verifier{get: get, now: now, issuers: otter.Must(&otter.Options[string, *keys]{MaximumSize: maxIssuers})}
+	return &Verifier{get: get, now: now, issuers: cache.New[string, *keys](maxIssuers)}
 }
 
 // Claims are what a verified token says.

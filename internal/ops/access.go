@@ -15,6 +15,7 @@ import (
 // resource is what an action is done to, as policies see it.
 type resource struct {
 	arn    string              // "*" for account-level actions
+	asked  string              // the ARN as the request names it, where that is not all of arn; refusals tell only this
 	domain packhouse.DomainRef // that it belongs to; zero for account-level actions
 	repo   packhouse.RepoRef   // that it is or belongs to; zero above repositories
 	group  string              // pattern of the package group that it is; "" for anything else
@@ -87,6 +88,7 @@ type judgement struct {
 	authz.Decision
 	set      authz.Set
 	question authz.Request
+	asked    string // resource.asked
 }
 
 // consult puts the policies together that decide, and asks them. conditions go before what
@@ -102,7 +104,7 @@ func (s *Service) consult(ctx context.Context, who packhouse.Principal, action p
 			return j, storeError("read resource policies", err)
 		}
 	}
-	j.set = *identity // shared; only this copy has the resource's policies
+	j.set, j.asked = *identity, r.asked // the set is shared; only this copy has the resource's policies
 	if j.set.Resource, err = rules.policies(action); err != nil {
 		return j, storeError("compile resource policies", err)
 	}
@@ -128,6 +130,12 @@ func denied(j judgement) error {
 	}
 	if known := own.Decide(q); !known.Allowed {
 		d = known
+	}
+	if j.asked != "" {
+		q.Resource = j.asked
+		if known := own.Decide(q); !known.Allowed {
+			d = known
+		}
 	}
 	reason := reasonNoStatement
 	if d.Explicit {

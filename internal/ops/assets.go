@@ -1,10 +1,8 @@
 package ops
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
-	"slices"
 
 	"github.com/packhouse/packhouse"
 	"github.com/packhouse/packhouse/internal/catalog"
@@ -22,18 +20,13 @@ func (s *Service) VersionAssets(ctx context.Context, who packhouse.Principal, v 
 	if err != nil {
 		return packhouse.PackageVersion{}, nil, "", err
 	}
-	version, rows, err := s.readAssets(ctx, repo, v)
+	version, rows, err := s.readAssets(ctx, repo, v, p.After, p.limit()+1)
 	if err != nil {
 		return packhouse.PackageVersion{}, nil, "", storeError("list assets", err)
 	}
-	from, found := slices.BinarySearchFunc(rows, p.After, func(a catalog.AssetRow, name string) int { return cmp.Compare(a.Name, name) })
-	if found {
-		from++
-	}
-	rows = rows[from:]
-	if len(rows) > p.limit() {
+	if len(rows) > p.limit() { // the one too many is where the next page begins
+		next = rows[p.limit()].Name
 		rows = rows[:p.limit()]
-		next = rows[len(rows)-1].Name
 	}
 	for _, row := range rows {
 		a, err := s.withHashes(ctx, domain, row)
@@ -57,7 +50,7 @@ func (s *Service) VersionAsset(ctx context.Context, who packhouse.Principal, a p
 	if err != nil {
 		return packhouse.PackageVersion{}, packhouse.Asset{}, nil, err
 	}
-	version, rows, err := s.readAssets(ctx, repo, a.VersionRef)
+	version, rows, err := s.readAssets(ctx, repo, a.VersionRef, a.Asset, 1)
 	if err != nil {
 		return packhouse.PackageVersion{}, packhouse.Asset{}, nil, storeError("find asset", err)
 	}
@@ -65,39 +58,31 @@ func (s *Service) VersionAsset(ctx context.Context, who packhouse.Principal, a p
 		return packhouse.PackageVersion{}, packhouse.Asset{}, nil, packhouse.Conflictf("revision_mismatch", packhouse.ResourceVersion, a.Version,
 			"version %s has revision %s, not %s", a.Version, version.Revision, revision)
 	}
-	at := slices.IndexFunc(rows, func(row catalog.AssetRow) bool { return row.Name == a.Asset })
-	if at < 0 || version.Status == packhouse.Archived {
+	if len(rows) == 0 || rows[0].Name != a.Asset || version.Status == packhouse.Archived {
 		return packhouse.PackageVersion{}, packhouse.Asset{}, nil, packhouse.NotFoundf(packhouse.ResourceAsset, a.Asset,
 			"version %s (%s) has no asset %s to give", a.Version, version.Status, a.Asset)
 	}
-	content, err := s.vault.Open(ctx, domain.Key, rows[at].Blob.BlobRef)
+	content, err := s.openRow(ctx, domain, a, rows[0])
 	if err != nil {
-		return packhouse.PackageVersion{}, packhouse.Asset{}, nil, storeError("open asset", err)
+		return packhouse.PackageVersion{}, packhouse.Asset{}, nil, err
 	}
-	return version, rows[at].Asset, &format.Content{Size: content.Size(), At: content, Close: content.Close}, nil
+	return version, rows[0].Asset, &format.Content{Size: content.Size(), At: content, Close: content.Close}, nil
 }
 
-// readAssets reads a version and its assets by name, side files left out. A Disposed
-// version's assets are gone.
-func (s *Service) readAssets(ctx context.Context, repo catalog.RepositoryRow, v packhouse.VersionRef) (version packhouse.PackageVersion, assets []catalog.AssetRow, err error) {
+// readAssets reads a version and at most limit of its assets by name, from one with a name
+// on, side files left out. A Disposed version's assets are gone.
+func (s *Service) readAssets(ctx context.Context, repo catalog.RepositoryRow, v packhouse.VersionRef, from string, limit int) (version packhouse.PackageVersion, assets []catalog.AssetRow, err error) {
 	err = s.catalog.View(ctx, func(tx *catalog.Tx) error {
 		row, err := s.versionIn(ctx, tx, repo, v)
 		if err != nil {
 			return err
 		}
 		version, assets = row.PackageVersion, nil
-		if row.Status == packhouse.Disposed {
-			return nil
-		}
-		all, err := tx.Assets(ctx, row.RevisionID)
-		for _, a := range all {
-			if !a.Side {
-				assets = append(assets, a)
-			}
+		if row.Status != packhouse.Disposed {
+			assets, err = tx.AssetsFrom(ctx, row.RevisionID, from, limit)
 		}
 		return err
 	})
-	slices.SortFunc(assets, func(a, b catalog.AssetRow) int { return cmp.Compare(a.Name, b.Name) })
 	return version, assets, err
 }
 

@@ -28,15 +28,15 @@ const (
 type AuditLog struct {
 	db      *catalog.DB
 	log     *slog.Logger
-	records chan packhouse.AuditRecord // never closed: who adds may come late
-	stopped chan struct{}              // closed by Run when nothing is taken any more
+	records chan *packhouse.AuditRecord // never closed: who adds may come late
+	stopped chan struct{}               // closed by Run when nothing is taken any more
 	lost    atomic.Int64
 	delay   time.Duration
 }
 
 // NewAuditLog makes a log; nothing is written before Run.
 func NewAuditLog(db *catalog.DB, log *slog.Logger) *AuditLog {
-	return &AuditLog{db: db, log: log, records: make(chan packhouse.AuditRecord, auditBuffer), stopped: make(chan struct{}), delay: auditDelay}
+	return &AuditLog{db: db, log: log, records: make(chan *packhouse.AuditRecord, auditBuffer), stopped: make(chan struct{}), delay: auditDelay}
 }
 
 // Add takes a record. With must it waits while the buffer is full, which slows down who
@@ -44,13 +44,13 @@ func NewAuditLog(db *catalog.DB, log *slog.Logger) *AuditLog {
 // as lost, so that reads are answered while the disk takes nothing.
 func (a *AuditLog) Add(r packhouse.AuditRecord, must bool) {
 	select {
-	case a.records <- r:
+	case a.records <- &r:
 		return
 	default:
 	}
 	if must {
 		select {
-		case a.records <- r:
+		case a.records <- &r:
 			return
 		case <-a.stopped:
 		}
@@ -97,14 +97,14 @@ func (a *AuditLog) Run(ctx context.Context) {
 func (a *AuditLog) next(ctx context.Context) (batch []packhouse.AuditRecord) {
 	select {
 	case r := <-a.records:
-		batch = append(batch, r)
+		batch = append(batch, *r)
 		pause(ctx, a.delay)
 	case <-ctx.Done():
 	}
 	for len(batch) < auditBatch {
 		select {
 		case r := <-a.records:
-			batch = append(batch, r)
+			batch = append(batch, *r)
 		default:
 			return batch
 		}

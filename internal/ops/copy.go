@@ -9,6 +9,7 @@ import (
 	"github.com/packhouse/packhouse"
 	"github.com/packhouse/packhouse/internal/catalog"
 	"github.com/packhouse/packhouse/internal/format"
+	"github.com/packhouse/packhouse/internal/resolve"
 )
 
 // CopyVersions is the input of Service.CopyVersions. Exactly one of Versions and
@@ -33,6 +34,7 @@ type copying struct {
 	found       map[string]catalog.VersionRow // in the source, by key
 	held        map[string]catalog.VersionRow // in the destination, by key
 	record      packhouse.Package             // in the destination; zero without one
+	blocks      *resolve.Blocks
 }
 
 // CopyVersions copies versions between repositories of one domain, all or none: it
@@ -68,8 +70,12 @@ func (s *Service) CopyVersions(ctx context.Context, who packhouse.Principal, in 
 	if err := s.checkCount(len(in.Versions)); err != nil {
 		return Batch{}, err
 	}
+	blocks, err := s.resolver.Blocks(ctx, in.Domain)
+	if err != nil {
+		return Batch{}, err
+	}
 	err = s.catalog.Update(ctx, func(tx *catalog.Tx) (err error) {
-		c := copying{CopyVersions: in, who: who}
+		c := copying{CopyVersions: in, who: who, blocks: blocks}
 		if c.source, _, err = s.repositoryIn(ctx, tx, source); err != nil {
 			return err
 		}
@@ -137,7 +143,7 @@ func (s *Service) copySources(ctx context.Context, tx *catalog.Tx, c *copying, k
 }
 
 // judge decides about one version, by steps 3 to 6 of codeartifact.md 3.5, and reports
-// whether it is to be copied.
+// whether it is to be copied. One that is blocked is not.
 func (c *copying) judge(a asked, out *Batch) bool {
 	row, found := c.found[a.key]
 	held, exists := c.held[a.key]
@@ -148,6 +154,8 @@ func (c *copying) judge(a asked, out *Batch) bool {
 		out.mismatchedRevision(a.version, row.Revision, a.revision)
 	case row.Status == packhouse.Unfinished || row.Status == packhouse.Disposed:
 		out.fail(a.version, FailedNotAllowed, "version %s is %s and cannot be copied", a.version, row.Status)
+	case c.blocks.Held(c.Package, &row) != nil:
+		out.fail(a.version, FailedNotAllowed, "version %s %s", a.version, resolve.Blocked(a.version, c.blocks.Held(c.Package, &row)).Why)
 	case exists && held.Revision == row.Revision && held.Status != packhouse.Disposed:
 		return false
 	case exists && !c.AllowOverwrite:

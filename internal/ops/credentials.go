@@ -11,7 +11,7 @@ import (
 // CreateAccessKey makes an access key of a user, whose secret is shown this once.
 // Errors: NotFound; QuotaExceeded.
 func (s *Service) CreateAccessKey(ctx context.Context, who packhouse.Principal, user packhouse.IdentityRef) (made identity.Credentials, created time.Time, err error) {
-	if err := s.allowIdentity(ctx, who, "iam:CreateAccessKey", user); err != nil {
+	if err := s.allowIdentity(ctx, who, "iam:CreateAccessKey", &user, nil); err != nil {
 		return made, created, err
 	}
 	err = s.changeIdentities(ctx, who, func(d identity.Directory) error {
@@ -23,7 +23,7 @@ func (s *Service) CreateAccessKey(ctx context.Context, who packhouse.Principal, 
 
 // AccessKeys returns a user's access keys, without secrets. Errors: NotFound.
 func (s *Service) AccessKeys(ctx context.Context, who packhouse.Principal, user packhouse.IdentityRef) ([]packhouse.AccessKey, error) {
-	if err := s.allowSelf(ctx, who, "iam:ListAccessKeys", user); err != nil {
+	if err := s.allowSelf(ctx, who, "iam:ListAccessKeys", &user); err != nil {
 		return nil, err
 	}
 	keys, err := s.reader().AccessKeys(ctx, user)
@@ -32,7 +32,7 @@ func (s *Service) AccessKeys(ctx context.Context, who packhouse.Principal, user 
 
 // UpdateAccessKey switches a user's access key on or off. Errors: NotFound.
 func (s *Service) UpdateAccessKey(ctx context.Context, who packhouse.Principal, user packhouse.IdentityRef, id string, active bool) error {
-	if err := s.allowIdentity(ctx, who, "iam:UpdateAccessKey", user); err != nil {
+	if err := s.allowIdentity(ctx, who, "iam:UpdateAccessKey", &user, nil); err != nil {
 		return err
 	}
 	return s.changeIdentities(ctx, who, func(d identity.Directory) error { return d.SetAccessKeyActive(ctx, user, id, active) })
@@ -40,13 +40,14 @@ func (s *Service) UpdateAccessKey(ctx context.Context, who packhouse.Principal, 
 
 // DeleteAccessKey removes a user's access key. Errors: NotFound.
 func (s *Service) DeleteAccessKey(ctx context.Context, who packhouse.Principal, user packhouse.IdentityRef, id string) error {
-	if err := s.allowIdentity(ctx, who, "iam:DeleteAccessKey", user); err != nil {
+	if err := s.allowIdentity(ctx, who, "iam:DeleteAccessKey", &user, nil); err != nil {
 		return err
 	}
 	return s.changeIdentities(ctx, who, func(d identity.Directory) error { return d.DeleteAccessKey(ctx, user, id) })
 }
 
-// AccessKeyUse returns whose access key an id is and when it was last used. It needs the
+// AccessKeyUse returns whose access key an id is and when it was last used; uses through
+// other nodes are seen after a minute. It needs the
 // right on all users of the caller's account, for the id does not tell which one it is
 // about. Errors: NotFound.
 func (s *Service) AccessKeyUse(ctx context.Context, who packhouse.Principal, id string) (packhouse.Identity, packhouse.AccessKey, error) {
@@ -54,6 +55,9 @@ func (s *Service) AccessKeyUse(ctx context.Context, who packhouse.Principal, id 
 		return packhouse.Identity{}, packhouse.AccessKey{}, err
 	}
 	owner, key, err := s.reader().AccessKeyOwner(ctx, who.Account, id)
+	if at, service, ok := s.identity.LastUse(id); ok && err == nil && at.After(key.LastUsed) {
+		key.LastUsed, key.Service = at, service
+	}
 	return identityOf(owner), key, storeError("find access key", err)
 }
 

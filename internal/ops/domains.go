@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/big"
 	"regexp"
+	"sync"
 	"time"
 
 	"github.com/packhouse/packhouse"
@@ -33,7 +34,7 @@ func (p Page) limit() int {
 
 // domainName is the form of a domain's name (codeartifact.md 1.4): part of a host name
 // and of paths.
-var domainName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,48}[a-z0-9]$`)
+var domainName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z][a-z0-9-]{0,48}[a-z0-9]$`) })
 
 // CreateDomain is the input of Service.CreateDomain.
 type CreateDomain struct {
@@ -53,7 +54,7 @@ func (s *Service) CreateDomain(ctx context.Context, who packhouse.Principal, in 
 	if err := s.allowTags(ctx, who, s.domainResource(ref), in.Tags); err != nil {
 		return packhouse.Domain{}, err
 	}
-	if !domainName.MatchString(in.Name) {
+	if !domainName().MatchString(in.Name) {
 		return packhouse.Domain{}, packhouse.Invalidf("invalid_name",
 			"domain name %q is not allowed: 2 to 50 lower-case letters, digits and hyphens, a letter first and no hyphen last", in.Name)
 	}

@@ -85,6 +85,8 @@ type env struct {
 	identity *identity.Service
 	now      atomic.Int64 // unix nanoseconds
 	changes  chan packhouse.Change
+	opened   catalog.Options // what db was opened with
+	made     Options         // what s was made with
 
 	admin, nobody, stranger packhouse.Principal
 }
@@ -95,18 +97,19 @@ func newEnv(t testing.TB, adjust ...func(*Options)) *env {
 	e := &env{t: t, ctx: t.Context(), changes: make(chan packhouse.Change, 10000)}
 	e.now.Store(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC).UnixNano())
 	now := func() time.Time { return time.Unix(0, e.now.Load()).UTC() }
-	v, blobs, provider := vaulttest.NewParts(t)
+	v, blobs, provider := vaulttest.NewWithRows(t)
 	clock := feed.NewClock()
 	installation := vaulttest.KeyRef(t, v, provider, 0)
-	db := catalogtest.OpenWith(t, catalog.Options{
-		Sealer: sealer{v, installation}, Now: now,
+	e.opened = catalog.Options{
+		DSN: catalogtest.PrivateDSN(t), Sealer: sealer{v, installation}, Now: now,
 		OnCommit: func(changes []packhouse.Change) {
 			clock.Advance(changes)
 			for _, c := range changes {
 				e.changes <- c
 			}
 		},
-	})
+	}
+	db := catalogtest.OpenWith(t, e.opened)
 	e.must(db.Update(e.ctx, func(tx *catalog.Tx) error {
 		err := tx.InsertInstallation(e.ctx, catalog.Installation{
 			UUID: "test", TokenEpoch: 1, Keyset: installation.Keyset, KeyID: installation.KeyID, Created: now(),
@@ -119,6 +122,7 @@ func newEnv(t testing.TB, adjust ...func(*Options)) *env {
 		}
 		return tx.InsertAccount(e.ctx, theirs, "theirs")
 	}))
+	blobs.Attach(db)
 	e.vault, e.blobs, e.db = v, blobs, db
 	var err error
 	e.identity, err = identity.New(e.ctx, identity.Options{Catalog: db, TokenKey: bytes.Repeat([]byte{7}, 32), Now: now})
@@ -141,7 +145,7 @@ func newEnv(t testing.TB, adjust ...func(*Options)) *env {
 	}
 	o.Resolver = resolve.New(resolve.Options{Catalog: db, Vault: v, Clock: clock, Formats: o.Formats, Connections: o.Connections, Now: now, Fetch: fetch.New(fetch.Options{})})
 	t.Cleanup(func() { e.must(o.Resolver.Close(context.Background())) })
-	e.s = New(o)
+	e.s, e.made = New(o), o
 	e.admin = e.user(ours, "admin", allowAll)
 	e.stranger = e.user(theirs, "admin", allowAll)
 	e.nobody = e.user(ours, "nobody", "")

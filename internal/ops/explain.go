@@ -5,10 +5,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/maypok86/otter/v2"
-
 	"github.com/packhouse/packhouse"
 	"github.com/packhouse/packhouse/internal/authz"
+	"github.com/packhouse/packhouse/internal/cache"
 	"github.com/packhouse/packhouse/internal/catalog"
 	"github.com/packhouse/packhouse/internal/feed"
 	"github.com/packhouse/packhouse/internal/identity"
@@ -22,7 +21,7 @@ type Explainer struct{ s *Service }
 func NewExplainer(db *catalog.DB, who *identity.Service, region string) Explainer {
 	return Explainer{&Service{
 		catalog: settled{DB: db}, identity: who, clock: feed.NewClock(), region: region, now: time.Now,
-		rules: otter.Must(&otter.Options[packhouse.RepoRef, *rules]{MaximumSize: maxRules}),
+		rules: cache.New[packhouse.RepoRef, *rules](maxRules),
 	}}
 }
 

@@ -55,7 +55,8 @@ func (s *Service) namespaceRule(f packhouse.FormatID) (rule format.NamespaceRule
 }
 
 // Packages lists packages by (format, namespace, name), those without versions too. next
-// is "" on the last page. Errors: NotFound of the repository, Invalid "namespace_prefix".
+// is "" on the last page; a page before it may be shorter than asked for where q has a
+// restriction or a name prefix. Errors: NotFound of the repository, Invalid "namespace_prefix".
 func (s *Service) Packages(ctx context.Context, who packhouse.Principal, r packhouse.RepoRef, q PackageQuery, p Page) (list []packhouse.Package, next string, err error) {
 	if err := s.allowRepository(ctx, who, packhouse.ActionListPackages, r); err != nil {
 		return nil, "", err

@@ -22,7 +22,7 @@ type place struct {
 //
 // Errors: NotFound of the domain or of the repository.
 func (s *Service) repository(ctx context.Context, ref packhouse.RepoRef) (catalog.RepositoryRow, catalog.DomainRow, error) {
-	if p, ok := s.places.GetIfPresent(ref); ok && s.clock.Holds(p.mark) {
+	if p, ok := s.places.Get(ref); ok && s.clock.Holds(p.mark) {
 		return p.repo, p.domain, nil
 	}
 	// A mark needs the domain's id, and counts only for what is read after it was

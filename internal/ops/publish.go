@@ -22,11 +22,15 @@ type publishing struct {
 	repo    catalog.RepositoryRow
 	domain  catalog.DomainRow
 	origins resolve.Origins
+	set     settings
 	facts   packhouse.Facts // of a new version
+	known   bool            // the early look found the package's record
+	unseen  bool            // the early look did not find the version: it is inserted without another
 	late    bool            // the early look found the version, so facts are not those of a new one
 	// blobs are the assets' bytes, parallel to Assets: a row that the domain has, or one
 	// without an id over an object that was made durable for this publication, before a
-	// transaction says whether it is needed. The zero row is for bytes that are not.
+	// transaction says whether it is needed, or with the bytes to write beside it. One
+	// without an object is for bytes that are not kept, with the generation to keep them for.
 	blobs []catalog.BlobRow
 	// used are the indexes of blobs whose own objects must stay, because a committed row
 	// refers to them or may do so.
@@ -41,6 +45,7 @@ type verdict struct {
 	version *catalog.VersionRow // nil for a new version
 	held    []catalog.AssetRow  // assets the version has already
 	fresh   []int               // indexes of Assets that are new
+	gone    int64               // bytes of the assets that new ones take the place of
 }
 
 // Publish makes a version, or adds assets to one, atomically; see format.House. The
@@ -90,7 +95,10 @@ func (s *Service) tryPublish(ctx context.Context, who packhouse.Principal, pub *
 		return format.Outcome{}, err
 	}
 	if early.repeat {
-		return pub.repeated(early), nil
+		return pub.repeated(early), s.mendRepeated(ctx, pub, early)
+	}
+	if err := s.checkBytes(ctx, pub, early); err != nil {
+		return format.Outcome{}, err
 	}
 	if err := s.refuseUpstreamDuplicate(ctx, pub, early); err != nil {
 		return format.Outcome{}, err
@@ -131,26 +139,59 @@ func (s *Service) preparePublish(ctx context.Context, p format.Publication) (*pu
 	if pub.origins, err = s.resolver.Origins(ctx, p.Package.Repo.Domain, p.Package.Package); err != nil {
 		return nil, err
 	}
+	if pub.set, err = s.settingsOf(ctx, p.Package.Repo, p.Package.Package.Format); err != nil {
+		return nil, err
+	}
 	for _, a := range p.Assets {
 		if st, ok := a.Content.(*staged); !ok || st.domainID != pub.domain.ID {
 			return nil, packhouse.Internal(errors.New("publish: content was staged for another domain"))
+		}
+		if err := s.refuseBlocked(ctx, p.Package.At(p.Version), a.Content.(*staged).Digest()); err != nil {
+			return nil, err
 		}
 	}
 	return pub, nil
 }
 
-// judgeEarly reads what the repository holds and judges the publication by it.
+// judgeEarly reads what the repository holds, judges the publication by it, and looks
+// which of the new assets' bytes the domain has.
 func (s *Service) judgeEarly(ctx context.Context, pub *publishing) (v verdict, err error) {
 	err = s.catalog.View(ctx, func(tx *catalog.Tx) error {
 		pkg, err := tx.Package(ctx, pub.repo.ID, pub.Package.Package)
 		if err != nil && !errors.Is(err, catalog.ErrNotFound) {
 			return err
 		}
-		v, err = s.judge(ctx, tx, pub, pkg)
-		return err
+		pub.known, pub.unseen = pkg.ID != 0, false
+		if v, err = s.judge(ctx, tx, pub, pkg); err != nil {
+			return err
+		}
+		pub.unseen = v.version == nil
+		return s.findBlobs(ctx, tx, pub, v)
 	})
 	return v, storeError("look at package", err)
 }
+
+// findBlobs finds the rows of the new assets' bytes, or the generations to keep them for.
+// Those that an earlier try has kept stay as they are.
+func (s *Service) findBlobs(ctx context.Context, tx *catalog.Tx, pub *publishing, v verdict) error {
+	for _, i := range v.fresh {
+		if pub.keptItself(i) {
+			continue
+		}
+		row, generation, err := tx.BlobToKeep(ctx, pub.domain.ID, pub.Assets[i].Content.(*staged).Digest())
+		if err != nil {
+			return err
+		}
+		if generation > 0 {
+			row.Generation = generation
+		}
+		pub.blobs[i] = row
+	}
+	return nil
+}
+
+// keptItself reports whether asset i has an object that was made for this publication.
+func (p *publishing) keptItself(i int) bool { return p.blobs[i].ID == 0 && p.blobs[i].Object != "" }
 
 // judge applies steps 2 and 4 of codeartifact.md 3.6. pkg is the zero Package where the
 // repository has no record.
@@ -163,7 +204,7 @@ func (s *Service) judge(ctx context.Context, tx *catalog.Tx, pub *publishing, pk
 	if err := pub.origins.MayPublish(pub.Package, pub.repo.ID, record); err != nil {
 		return v, err
 	}
-	if pkg.ID != 0 {
+	if pkg.ID != 0 && !pub.unseen {
 		row, err := tx.Version(ctx, pkg.ID, pub.key)
 		switch {
 		case err == nil:
@@ -191,7 +232,8 @@ func (s *Service) judge(ctx context.Context, tx *catalog.Tx, pub *publishing, pk
 		case at < 0:
 			v.fresh = append(v.fresh, i)
 		case v.held[at].Digest.Hex() == a.Content.Hashes().SHA256:
-		case v.version.Status == packhouse.Unfinished && v.held[at].Digest.Hex() == a.Replaces:
+		case v.version.Status == packhouse.Unfinished && (v.held[at].Digest.Hex() == a.Replaces || a.Overwrite && pub.set.overwrite):
+			v.gone += v.held[at].Size
 			v.held = slices.Delete(v.held, at, at+1)
 			v.fresh = append(v.fresh, i)
 		default:
@@ -205,7 +247,7 @@ func (s *Service) judge(ctx context.Context, tx *catalog.Tx, pub *publishing, pk
 		v.repeat = !v.finish
 	case pub.spec.LateAssets == format.LateNever:
 		return v, pub.conflict("version_exists", "version %s exists; a version of this format has one asset", pub.Version)
-	case pub.spec.LateAssets == format.LateWhileUnfinished && !unfinished:
+	case pub.spec.LateAssets == format.LateWhileUnfinished && !unfinished && !pub.set.lateAssets:
 		return v, pub.conflict("version_finished", "version %s is %s; assets can be added only while it is Unfinished", pub.Version, v.version.Status)
 	}
 	return v, s.checkAssetCount(pub, v)
@@ -277,45 +319,29 @@ func (s *Service) inspect(ctx context.Context, pub *publishing, v verdict) (pack
 	return r.Inspect(ctx, up)
 }
 
-// keepBlobs makes the new assets' bytes durable. Bytes that the domain has already are
-// not written again, and bytes that an earlier try has kept stay as they are.
+// keepBlobs makes the new assets' bytes durable that the domain does not have, but for
+// small ones, which become so with their rows.
 func (s *Service) keepBlobs(ctx context.Context, pub *publishing, v verdict) error {
 	for _, i := range v.fresh {
-		if b := pub.blobs[i]; b.ID == 0 && b.Object != "" {
+		b := &pub.blobs[i]
+		if b.Object != "" { // found, or kept by an earlier try
 			continue
 		}
-		row, err := s.keepBlob(ctx, pub.domain, pub.Assets[i].Content.(*staged))
+		st := pub.Assets[i].Content.(*staged)
+		ref, body, err := st.KeepForRow(ctx, b.Generation)
 		if err != nil {
-			return err
+			return storeError("keep blob", err)
 		}
-		pub.blobs[i] = row
+		*b = catalog.BlobRow{BlobRef: ref, DomainID: pub.domain.ID, Hashes: st.Hashes(), Body: body}
 	}
 	return nil
-}
-
-// keepBlob returns the row to use for staged bytes: the one the domain has, or a new one
-// over an object made durable now.
-func (s *Service) keepBlob(ctx context.Context, domain catalog.DomainRow, st *staged) (row catalog.BlobRow, err error) {
-	generation := int64(0)
-	err = s.catalog.View(ctx, func(tx *catalog.Tx) (err error) {
-		row, generation, err = tx.BlobToKeep(ctx, domain.ID, st.Digest())
-		return err
-	})
-	if err != nil || generation == 0 {
-		return row, storeError("find blob", err)
-	}
-	ref, err := st.Keep(ctx, generation)
-	if err != nil {
-		return row, storeError("keep blob", err)
-	}
-	return catalog.BlobRow{BlobRef: ref, DomainID: domain.ID, Hashes: st.Hashes()}, nil
 }
 
 // dropUnused removes objects that were made durable and that no row refers to: the
 // rules refused the publish in the end, or another one brought the same bytes first.
 func (s *Service) dropUnused(ctx context.Context, pub *publishing) {
 	for i, b := range pub.blobs {
-		if b.ID != 0 || b.Object == "" || pub.used[i] {
+		if !pub.keptItself(i) || pub.used[i] {
 			continue
 		}
 		if err := s.vault.Remove(ctx, b.BlobRef); err != nil {

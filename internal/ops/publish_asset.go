@@ -39,7 +39,7 @@ func (s *Service) PublishAsset(ctx context.Context, who packhouse.Principal, in 
 	}
 	out, err := s.Publish(ctx, who, format.Publication{
 		Package: pkg, DisplayName: pkg.Package.Name, Version: in.Version.Version, Unfinished: in.Unfinished, ViaAPI: true,
-		Assets: []format.NewAsset{{Name: in.Asset, Content: content, Declared: packhouse.Hashes{SHA256: in.SHA256}}},
+		Assets: []format.NewAsset{{Name: in.Asset, Content: content, Declared: packhouse.Hashes{SHA256: in.SHA256}, Overwrite: true}},
 	})
 	if err != nil {
 		return packhouse.PackageVersion{}, packhouse.Asset{}, err

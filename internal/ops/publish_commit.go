@@ -86,17 +86,21 @@ func (s *Service) writePublish(ctx context.Context, tx *catalog.Tx, who packhous
 }
 
 // ensurePackage locks the package's record, making it with the defaults of a first
-// publish (codeartifact.md 3.7) where there is none.
+// publish (codeartifact.md 3.7) where there is none. One that was not there a moment ago
+// is not looked for again.
 func (s *Service) ensurePackage(ctx context.Context, tx *catalog.Tx, pub *publishing, now time.Time) (pkg packhouse.Package, created bool, err error) {
-	pkg, err = tx.LockPackage(ctx, pub.repo.ID, pub.Package.Package)
-	if !errors.Is(err, catalog.ErrNotFound) {
-		return pkg, false, err
+	record := newRecord(pub.repo, pub.Package.Package, pub.DisplayName, pub.origins.Published(), now)
+	if pub.known {
+		pkg, created, err = s.ensureRecord(ctx, tx, record)
+	} else if pkg, err = tx.InsertPackage(ctx, record); errors.Is(err, catalog.ErrExists) {
+		pkg, created, err = s.ensureRecord(ctx, tx, record)
+	} else {
+		created = true
 	}
-	pkg, err = s.insertRecord(ctx, tx, newRecord(pub.repo, pub.Package.Package, pub.DisplayName, pub.origins.Published(), now))
 	if errors.Is(err, catalog.ErrNotFound) { // the repository was looked up before the transaction
 		err = repositoryNotFound(pub.Package.Repo)
 	}
-	return pkg, true, err
+	return pkg, created, err
 }
 
 // publishedRevision puts together the revision of what the version holds and what is
@@ -152,11 +156,15 @@ func (s *Service) pointVersion(ctx context.Context, tx *catalog.Tx, pub *publish
 	}
 	change.StatusAfter = status
 	if v.version == nil {
-		return tx.InsertVersion(ctx, catalog.NewVersion{
+		row, err := tx.InsertVersion(ctx, catalog.NewVersion{
 			PackageID: pkg.ID, Version: pub.Version, VersionKey: pub.key, RevisionID: revID, Status: status,
 			Origin:    packhouse.Origin{Type: packhouse.OriginInternal, Repository: pub.Package.Repo.Name},
 			Published: now, Recorded: now, Overlay: pub.Overlay,
 		})
+		if errors.Is(err, catalog.ErrExists) { // somebody was quicker
+			err = errMoved
+		}
+		return row, err
 	}
 	row := *v.version
 	change.Kind = packhouse.ChangeVersionAssetAdded

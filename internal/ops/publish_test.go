@@ -354,15 +354,20 @@ func newHookEnv(t *testing.T) (e *env, hook *func()) {
 }
 
 // A publisher that loses after its bytes were made durable takes them back; the winner's
-// stay, equal or not.
+// stay, equal or not. Small bytes lie in rows, and are not durable before they win.
 func TestLoserOfARaceLeavesNoObject(t *testing.T) {
-	for name, theirs := range map[string]string{"other bytes": "theirs", "equal bytes": "mine"} {
+	large := strings.Repeat("mine", 20_000)
+	for name, content := range map[string]struct{ mine, theirs string }{
+		"other small bytes": {"mine", "theirs"}, "equal small bytes": {"mine", "mine"},
+		"other large bytes": {large, large + "theirs"}, "equal large bytes": {large, large},
+	} {
+		mine, theirs := content.mine, content.theirs
 		t.Run(name, func(t *testing.T) {
 			e, hook := newHookEnv(t)
 			pkg := in(e.repo(e.domain("main"), "store"), "box")
 			*hook = func() { e.publish(pkg, "1.0.0", theirs) }
-			_, err := e.tryPublish(pkg, "1.0.0", "package.tgz", "mine")
-			if theirs == "mine" {
+			_, err := e.tryPublish(pkg, "1.0.0", "package.tgz", mine)
+			if theirs == mine {
 				e.must(err)
 			} else {
 				e.wantError(err, packhouse.KindConflict, "version_exists")
@@ -374,7 +379,7 @@ func TestLoserOfARaceLeavesNoObject(t *testing.T) {
 			e.must(err)
 			got := make([]byte, content.Size)
 			if _, err := content.At.ReadAt(got, 0); err != nil || string(got) != theirs {
-				t.Errorf("the asset reads %q, %v", got, err)
+				t.Errorf("the asset reads %.20q, %v", got, err)
 			}
 			e.must(content.Close())
 		})

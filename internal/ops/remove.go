@@ -110,6 +110,11 @@ func (s *Service) Held(ctx context.Context, who packhouse.Principal, pkg packhou
 	if err != nil {
 		return format.Held{}, err
 	}
+	set, err := s.settingsOf(ctx, pkg.Repo, pkg.Package.Format)
+	if err != nil {
+		return format.Held{}, err
+	}
+	held.Overwrite, held.LateAssets = set.overwrite, set.lateAssets
 	var rows []catalog.VersionRow
 	var assets []catalog.AssetRow
 	err = s.catalog.View(ctx, func(tx *catalog.Tx) error {
@@ -171,7 +176,7 @@ func (s *Service) unfinishedAsset(ctx context.Context, who packhouse.Principal, 
 	if err != nil {
 		return packhouse.Asset{}, nil, err
 	}
-	version, rows, err := s.readAssets(ctx, repo, a.VersionRef)
+	version, rows, err := s.readAssets(ctx, repo, a.VersionRef, a.Asset, 1)
 	var known *packhouse.Error
 	switch {
 	case errors.As(err, &known) || err == nil && version.Status != packhouse.Unfinished:
@@ -179,13 +184,12 @@ func (s *Service) unfinishedAsset(ctx context.Context, who packhouse.Principal, 
 	case err != nil:
 		return packhouse.Asset{}, nil, storeError("find asset", err)
 	}
-	at := slices.IndexFunc(rows, func(row catalog.AssetRow) bool { return row.Name == a.Asset })
-	if at < 0 {
+	if len(rows) == 0 || rows[0].Name != a.Asset {
 		return packhouse.Asset{}, nil, packhouse.NotFoundf(packhouse.ResourceAsset, a.Asset, "version %s has no asset %s", a.Version, a.Asset)
 	}
-	content, err := s.vault.Open(ctx, domain.Key, rows[at].Blob.BlobRef)
+	content, err := s.openRow(ctx, domain, a, rows[0])
 	if err != nil {
-		return packhouse.Asset{}, nil, storeError("open asset", err)
+		return packhouse.Asset{}, nil, err
 	}
-	return rows[at].Asset, &format.Content{Size: content.Size(), At: content, Close: content.Close, Unfinished: true}, nil
+	return rows[0].Asset, &format.Content{Size: content.Size(), At: content, Close: content.Close, Unfinished: true}, nil
 }

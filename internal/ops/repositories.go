@@ -5,6 +5,7 @@ import (
 	"errors"
 	"regexp"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,7 +16,7 @@ import (
 
 // repositoryName is the form of a repository's name (codeartifact.md 1.4): a path
 // segment.
-var repositoryName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{1,99}$`)
+var repositoryName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{1,99}$`) })
 
 // CreateRepository is the input of Service.CreateRepository.
 type CreateRepository struct {
@@ -35,7 +36,7 @@ func (s *Service) CreateRepository(ctx context.Context, who packhouse.Principal,
 	if err := s.allowCreateRepository(ctx, who, in); err != nil {
 		return packhouse.Repository{}, err
 	}
-	if !repositoryName.MatchString(in.Ref.Name) {
+	if !repositoryName().MatchString(in.Ref.Name) {
 		return packhouse.Repository{}, packhouse.Invalidf("invalid_name",
 			"repository name %q is not allowed: 2 to 100 letters, digits, dots, underscores and hyphens, a letter or digit first", in.Ref.Name)
 	}

@@ -19,11 +19,15 @@ type tagged struct {
 	kind string // packhouse.ResourceDomain, ResourceRepository or ResourcePackageGroup; "" for none of ours
 }
 
-// TagResource sets tags, overwriting equal keys. Errors: NotFound, QuotaExceeded
-// "tags_per_resource", Invalid "reserved_tag".
+// TagResource sets tags, overwriting equal keys. Keys that begin with "packhouse:" are
+// settings of a repository, and need UpdateRepository besides. Errors: NotFound,
+// QuotaExceeded "tags_per_resource", Invalid "reserved_tag", "invalid_setting".
 func (s *Service) TagResource(ctx context.Context, who packhouse.Principal, arn string, tags []packhouse.ResourceTag) error {
 	r := s.parseTagged(arn)
 	if err := s.allow(ctx, who, packhouse.ActionTagResource, r.resource, requestTags(tags)); err != nil {
+		return err
+	}
+	if err := s.allowSettings(ctx, who, r.resource, tagKeys(tags)); err != nil {
 		return err
 	}
 	return s.changeTags(ctx, who, r, func(tx *catalog.Tx, id int64) (bool, error) {
@@ -39,10 +43,14 @@ func (s *Service) TagResource(ctx context.Context, who packhouse.Principal, arn 
 	})
 }
 
-// UntagResource removes keys; absent ones are no error. Errors: NotFound.
+// UntagResource removes keys; absent ones are no error. Settings need UpdateRepository
+// besides. Errors: NotFound.
 func (s *Service) UntagResource(ctx context.Context, who packhouse.Principal, arn string, keys []string) error {
 	r := s.parseTagged(arn)
 	if err := s.allow(ctx, who, packhouse.ActionUntagResource, r.resource, map[string]string{"aws:tagkeys": authz.Values(keys...)}); err != nil {
+		return err
+	}
+	if err := s.allowSettings(ctx, who, r.resource, keys); err != nil {
 		return err
 	}
 	return s.changeTags(ctx, who, r, func(tx *catalog.Tx, id int64) (bool, error) {
@@ -172,6 +180,11 @@ func (s *Service) newTags(have, set []packhouse.ResourceTag, kind, name string) 
 		if len(t.Key) >= len(reservedTag) && strings.EqualFold(t.Key[:len(reservedTag)], reservedTag) {
 			return nil, packhouse.Invalidf("reserved_tag", "tag key %q is reserved: keys must not begin with %q", t.Key, reservedTag)
 		}
+		if isSetting(t.Key) {
+			if err := s.checkSetting(t, kind); err != nil {
+				return nil, err
+			}
+		}
 		keys[t.Key] = true
 		if i, ok := at[t.Key]; ok {
 			out[i] = t
@@ -201,11 +214,18 @@ func requestTags(tags []packhouse.ResourceTag) map[string]string {
 		return nil
 	}
 	m := make(map[string]string, len(tags)+1)
+	for _, t := range tags {
+		m["aws:requesttag/"+strings.ToLower(t.Key)] = t.Value
+	}
+	m["aws:tagkeys"] = authz.Values(tagKeys(tags)...)
+	return m
+}
+
+// tagKeys returns the keys of tags.
+func tagKeys(tags []packhouse.ResourceTag) []string {
 	keys := make([]string, len(tags))
 	for i, t := range tags {
-		m["aws:requesttag/"+strings.ToLower(t.Key)] = t.Value
 		keys[i] = t.Key
 	}
-	m["aws:tagkeys"] = authz.Values(keys...)
-	return m
+	return keys
 }

@@ -36,7 +36,7 @@ const maxRules = 8192
 func (s *Service) rulesOf(ctx context.Context, r resource) (*rules, error) {
 	key := r.repo
 	key.Domain = r.domain
-	if known, ok := s.rules.GetIfPresent(key); ok && s.clock.Holds(known.mark) {
+	if known, ok := s.rules.Get(key); ok && s.clock.Holds(known.mark) {
 		return known, nil
 	}
 	// As for places: a mark needs the domain's id and counts only for what is read after
@@ -120,6 +120,9 @@ func (s *Service) tagsOf(ctx context.Context, r resource, known *rules) (map[str
 	case tagsOfDomain:
 		kind, id = packhouse.ResourceDomain, known.row.DomainID
 	case tagsOfRepository:
+		if !known.row.Tagged {
+			return nil, nil
+		}
 		kind, id = packhouse.ResourceRepository, known.row.RepoID
 	case tagsOfPackageGroup: // the rules are the domain's
 		return s.groupTags(ctx, r)

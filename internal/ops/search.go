@@ -218,7 +218,7 @@ const maxSummaries = 4 << 20
 func (f *finding) describe(ctx context.Context, tx *catalog.Tx, hits []format.Hit) error {
 	var missing []int64
 	for i := range hits {
-		if facts, ok := f.s.summaries.GetIfPresent(hits[i].Version.RevisionID); ok {
+		if facts, ok := f.s.summaries.Get(hits[i].Version.RevisionID); ok {
 			hits[i].Facts = *facts
 		} else {
 			missing = append(missing, hits[i].Version.RevisionID)
@@ -241,12 +241,12 @@ func (f *finding) describe(ctx context.Context, tx *catalog.Tx, hits []format.Hi
 }
 
 // weighSummary is what kept facts cost, roughly.
-func weighSummary(_ int64, f *packhouse.Facts) uint32 {
+func weighSummary(_ int64, f *packhouse.Facts) int64 {
 	n := 512 + len(f.Manifest) + len(f.Summary) + len(f.HomePage)
 	for _, k := range f.Keywords {
 		n += 16 + len(k)
 	}
-	return uint32(min(n, maxSummaries))
+	return int64(n)
 }
 
 // How the packages of older releases are made searchable: in batches small enough that

@@ -6,10 +6,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/maypok86/otter/v2"
-
 	"github.com/packhouse/packhouse"
 	"github.com/packhouse/packhouse/internal/authz"
+	"github.com/packhouse/packhouse/internal/cache"
 	"github.com/packhouse/packhouse/internal/catalog"
 	"github.com/packhouse/packhouse/internal/events"
 	"github.com/packhouse/packhouse/internal/feed"
@@ -127,11 +126,11 @@ type Service struct {
 	now            func() time.Time
 
 	signers  *sync.Map // parsed private keys by their ids, which name one key for ever
-	places   *otter.Cache[packhouse.RepoRef, *place]
-	rules    *otter.Cache[packhouse.RepoRef, *rules] // a domain's own under a repository without a name
-	displays *otter.Cache[displayKey, *display]
+	places   *cache.Cache[packhouse.RepoRef, *place]
+	rules    *cache.Cache[packhouse.RepoRef, *rules] // a domain's own under a repository without a name
+	displays *cache.Cache[displayKey, *display]
 	// summaries are what hits of searches say of themselves, by revision.
-	summaries *otter.Cache[int64, *packhouse.Facts]
+	summaries *cache.Cache[int64, *packhouse.Facts]
 
 	docs *index.Index
 }
@@ -169,10 +168,10 @@ func New(o Options) *Service {
 		webIdentity:    o.WebIdentity,
 		log:            o.Log,
 		now:            o.Now,
-		places:         otter.Must(&otter.Options[packhouse.RepoRef, *place]{MaximumSize: maxPlaces}),
-		rules:          otter.Must(&otter.Options[packhouse.RepoRef, *rules]{MaximumSize: maxRules}),
-		displays:       otter.Must(&otter.Options[displayKey, *display]{MaximumSize: maxDisplays}),
-		summaries:      otter.Must(&otter.Options[int64, *packhouse.Facts]{MaximumWeight: maxSummaries, Weigher: weighSummary}),
+		places:         cache.New[packhouse.RepoRef, *place](maxPlaces),
+		rules:          cache.New[packhouse.RepoRef, *rules](maxRules),
+		displays:       cache.New[displayKey, *display](maxDisplays),
+		summaries:      cache.NewWeighted(maxSummaries, weighSummary),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

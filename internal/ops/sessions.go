@@ -135,9 +135,9 @@ func (t trustPolicy) Asks() authz.Asks {
 }
 
 // with returns a set that decides by the trust policy alone, for a caller with the
-// variables and tags of a set.
+// variables, tags and permissions boundary of a set.
 func (t trustPolicy) with(caller *authz.Set) *authz.Set {
-	set := &authz.Set{Tags: caller.Tags, UserID: caller.UserID}
+	set := &authz.Set{Tags: caller.Tags, UserID: caller.UserID, Boundary: caller.Boundary}
 	if t.policy != nil {
 		set.Resource = []*authz.Policy{t.policy}
 	}

@@ -32,7 +32,9 @@ func (s *Service) Stage(ctx context.Context, who packhouse.Principal, pkg packho
 	if err != nil {
 		return nil, s.suggest(ctx, who, pkg.Repo, pkg.Package, err)
 	}
-	limit = s.assetLimit(pkg.Package.Format, limit)
+	if limit, err = s.assetLimit(ctx, pkg, limit); err != nil {
+		return nil, err
+	}
 	if sized, ok := r.(format.Sized); ok && sized.Size() > limit {
 		return nil, &packhouse.Error{Kind: packhouse.KindTooLarge, Reason: "asset_too_large",
 			Message: fmt.Sprintf("the asset has %d bytes; at most %d are allowed", sized.Size(), limit)}
@@ -54,17 +56,24 @@ func (s *Service) Stage(ctx context.Context, who packhouse.Principal, pkg packho
 	return &staged{Staging: st, domainID: domain.ID}, nil
 }
 
-// assetLimit is the smallest of what the caller asks for, the format's own limit and
-// the installation's quota, in bytes.
-func (s *Service) assetLimit(f packhouse.FormatID, asked int64) int64 {
+// assetLimit is the smallest of what the caller asks for, the format's own limit, the
+// repository's setting and the installation's quota, in bytes.
+func (s *Service) assetLimit(ctx context.Context, pkg packhouse.PackageRef, asked int64) (int64, error) {
+	set, err := s.settingsOf(ctx, pkg.Repo, pkg.Package.Format)
+	if err != nil {
+		return 0, err
+	}
 	limit := s.quotas.AssetBytes
-	if room, ok := s.formats[f]; ok && room.Spec().MaxAsset > 0 {
+	if room, ok := s.formats[pkg.Package.Format]; ok && room.Spec().MaxAsset > 0 {
 		limit = min(limit, room.Spec().MaxAsset)
+	}
+	if set.assetBytes > 0 {
+		limit = min(limit, set.assetBytes)
 	}
 	if asked > 0 {
 		limit = min(limit, asked)
 	}
-	return limit
+	return limit, nil
 }
 
 // bodyError turns a failure while copying a body into the caller's or the store's

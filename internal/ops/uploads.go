@@ -70,7 +70,10 @@ func (s *Service) AppendUpload(ctx context.Context, who packhouse.Principal, u f
 	if err != nil {
 		return format.UploadStatus{}, err
 	}
-	limit := s.assetLimit(u.Package.Package.Format, 0)
+	limit, err := s.assetLimit(ctx, u.Package, 0)
+	if err != nil {
+		return format.UploadStatus{}, err
+	}
 	size := int64(-1)
 	if sized, ok := r.(format.Sized); ok {
 		size = sized.Size()

@@ -24,8 +24,9 @@ type VersionDetail struct {
 }
 
 // Versions lists versions of every status unless q says otherwise; display is the
-// default display version, "" for none; next is "" on the last page. A package without
-// versions has an empty list. Errors: NotFound of the repository or the package.
+// default display version, "" for none; next is "" on the last page, and a page before it
+// may be shorter than asked for where q has an origin type. A package without versions has
+// an empty list. Errors: NotFound of the repository or the package.
 func (s *Service) Versions(ctx context.Context, who packhouse.Principal, pkg packhouse.PackageRef, q VersionQuery, p Page) (list []packhouse.PackageVersion, displayed, next string, err error) {
 	if err := s.allowPackage(ctx, who, packhouse.ActionListPackageVersions, pkg); err != nil {
 		return nil, "", "", err
@@ -79,7 +80,7 @@ type (
 // every page of a list repeats it.
 func (s *Service) displayVersion(ctx context.Context, tx *catalog.Tx, repo catalog.RepositoryRow, record packhouse.Package, mark feed.Mark) (string, error) {
 	key := displayKey{repo.ID, record.Ref.Package}
-	if d, ok := s.displays.GetIfPresent(key); ok && s.clock.Holds(d.mark) {
+	if d, ok := s.displays.Get(key); ok && s.clock.Holds(d.mark) {
 		return d.version, nil
 	}
 	room, ok := s.formats[record.Ref.Package.Format]

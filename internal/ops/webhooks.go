@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"regexp"
+	"sync"
 	"time"
 
 	"github.com/packhouse/packhouse"
@@ -12,7 +13,7 @@ import (
 )
 
 // webhookName is the form of a webhook's name: a path segment.
-var webhookName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+var webhookName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`) })
 
 // Bounds of what a webhook is made of.
 const (
@@ -71,7 +72,7 @@ func (s *Service) CreateWebhook(ctx context.Context, who packhouse.Principal, in
 
 func (s *Service) checkWebhook(in CreateWebhook) error {
 	switch {
-	case !webhookName.MatchString(in.Name):
+	case !webhookName().MatchString(in.Name):
 		return packhouse.Invalidf("invalid_name",
 			"webhook name %q is not allowed: 1 to 63 letters, digits, dots, underscores and hyphens, a letter or digit first", in.Name)
 	case len(in.URL) > maxWebhookURL:

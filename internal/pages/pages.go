@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"net/http"
 	"strconv"
+	"sync"
 
 	"github.com/packhouse/packhouse"
 	"github.com/packhouse/packhouse/internal/httpx"
@@ -43,12 +44,11 @@ func New(o Options) (*Pages, error) {
 //go:embed templates/*.html
 var templateFiles embed.FS
 
-// templates holds one set per page, each with the layout.
-var templates = map[string]*template.Template{
-	"home":  page("home.html"),
-	"login": page("login.html"),
-	"error": page("error.html"),
-}
+// templates holds one set per page, each with the layout. They are parsed when the first
+// page is asked for: most starts of the process never show one.
+var templates = sync.OnceValue(func() map[string]*template.Template {
+	return map[string]*template.Template{"home": page("home.html"), "login": page("login.html"), "error": page("error.html")}
+})
 
 func page(file string) *template.Template {
 	return template.Must(template.ParseFS(templateFiles, "templates/layout.html", "templates/"+file))
@@ -64,7 +64,7 @@ type view struct {
 // error in a template is a 500.
 func (p *Pages) render(w http.ResponseWriter, r *http.Request, status int, name string, data any) error {
 	var b bytes.Buffer
-	if err := templates[name].ExecuteTemplate(&b, "layout.html", data); err != nil {
+	if err := templates()[name].ExecuteTemplate(&b, "layout.html", data); err != nil {
 		return packhouse.Internal(err)
 	}
 	h := w.Header()

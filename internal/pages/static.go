@@ -4,10 +4,10 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
-	"mime"
 	"net/http"
 	"path"
 	"strconv"
+	"sync"
 
 	"github.com/packhouse/packhouse"
 	"github.com/packhouse/packhouse/internal/httpx"
@@ -22,7 +22,11 @@ type asset struct {
 	contentType, etag string
 }
 
-var assets = loadAssets()
+var assets = sync.OnceValue(loadAssets)
+
+// contentTypes are those of the pages' files by extension. What the machine's own tables
+// say must not change them.
+var contentTypes = map[string]string{".css": "text/css; charset=utf-8"}
 
 func loadAssets() map[string]asset {
 	entries, err := staticFiles.ReadDir("static")
@@ -36,7 +40,7 @@ func loadAssets() map[string]asset {
 			panic("pages: " + err.Error())
 		}
 		sum := sha256.Sum256(content)
-		all[e.Name()] = asset{content, mime.TypeByExtension(path.Ext(e.Name())), `"` + hex.EncodeToString(sum[:8]) + `"`}
+		all[e.Name()] = asset{content, contentTypes[path.Ext(e.Name())], `"` + hex.EncodeToString(sum[:8]) + `"`}
 	}
 	return all
 }
@@ -44,7 +48,7 @@ func loadAssets() map[string]asset {
 // static serves the files that pages load. They change with the binary only, and are
 // asked for again by ETag.
 func (p *Pages) static(w http.ResponseWriter, r *http.Request, vars map[string]string) error {
-	a, ok := assets[vars["file"]]
+	a, ok := assets()[vars["file"]]
 	if !ok {
 		return packhouse.NotFoundf("page", "", "There is no page at this address.")
 	}

@@ -38,7 +38,8 @@ func (d *Door) authenticate(r *http.Request) (packhouse.Principal, error) {
 }
 
 // tokenOf reads the token out of an Authorization header in every form that clients
-// use (codeartifact.md 3.10): Bearer, Basic with any user name, and bare.
+// use (codeartifact.md 3.10): Bearer, Basic with any user name, and bare. Clients of Gitea
+// say "token" for Bearer.
 func tokenOf(header string) (token string, ok bool) {
 	header = strings.TrimSpace(header)
 	if len(header) > maxCredential {
@@ -48,11 +49,11 @@ func tokenOf(header string) (token string, ok bool) {
 	switch {
 	case !spaced:
 		// cargo sends the token alone; a scheme without anything is none.
-		if strings.EqualFold(scheme, "bearer") || strings.EqualFold(scheme, "basic") {
+		if isBearer(scheme) || strings.EqualFold(scheme, "basic") {
 			return "", false
 		}
 		token = scheme
-	case strings.EqualFold(scheme, "bearer"):
+	case isBearer(scheme):
 		token = strings.TrimSpace(rest)
 	case strings.EqualFold(scheme, "basic"):
 		plain, err := base64.StdEncoding.DecodeString(strings.TrimSpace(rest))
@@ -64,4 +65,8 @@ func tokenOf(header string) (token string, ok bool) {
 		return "", false
 	}
 	return token, token != "" && !strings.ContainsAny(token, " \t,")
+}
+
+func isBearer(scheme string) bool {
+	return strings.EqualFold(scheme, "bearer") || strings.EqualFold(scheme, "token")
 }

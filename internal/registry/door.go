@@ -69,6 +69,9 @@ type room struct {
 	routes httpx.Router[*format.Route]
 	// writeError is the format's own, nil without one.
 	writeError func(http.ResponseWriter, *http.Request, error)
+	// hosted is what paths of the shape that hostedSegment begins lack before them, nil
+	// where the format has no such addresses.
+	hosted []string
 	// oneTimeCode reads the code of a second factor, nil where clients send none.
 	oneTimeCode func(*http.Request) string
 }
@@ -101,6 +104,9 @@ func New(o Options) (*Door, error) {
 		if c, ok := f.(format.OneTimeCodes); ok {
 			r.oneTimeCode = c.OneTimeCode
 		}
+		if h, ok := f.(format.Hosted); ok {
+			r.hosted = h.HostedPath()
+		}
 		d.rooms[r.id] = r
 	}
 	for _, id := range o.ServiceIDs {
@@ -116,13 +122,13 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rec := httpx.RecordOf(r.Context())
 	rec.Door = Name
 	segs, err := httpx.SplitPath(httpx.RequestPath(r))
-	var rm *room
-	if err == nil && len(segs) > 0 {
-		rm = d.rooms[segs[0].Text]
-	} else if err != nil {
-		rm = d.rooms[firstSegment(httpx.RequestPath(r))] // only for the shape of the error
-	}
-	if err == nil {
+	rm := d.room(segs)
+	switch {
+	case err != nil:
+		rm = d.roomOfBadPath(httpx.RequestPath(r))
+	case rm == nil && isHosted(segs):
+		err = packhouse.NotFoundf("path", "", "There is nothing at this address yet.")
+	default:
 		err = d.serve(w, r, rec, rm, segs)
 	}
 	if err != nil {
@@ -150,7 +156,12 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, rec *httpx.Record, 
 	at, found := place{}, false
 	if rm != nil && rm.format != nil {
 		rec.Format = rm.id
-		if at, found = locate(d.Address(r), d.Account, segs); found {
+		if isHosted(segs) {
+			at, found = locateHosted(d.Address(r), d.Account, segs, rm.hosted)
+		} else {
+			at, found = locate(d.Address(r), d.Account, segs)
+		}
+		if found {
 			m, allow, known = rm.routes.Find(r.Method, at.rest)
 		}
 	}
@@ -163,6 +174,8 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, rec *httpx.Record, 
 			Message: "Sign in first: this repository needs a token."}
 	case rm == nil || rm.format == nil:
 		return packhouse.NotFoundf("path", "", "This server has no packages of that format yet.")
+	case !found && isHosted(segs):
+		return packhouse.NotFoundf("path", "", "An address of this shape begins /%s/packages/DOMAIN.REPOSITORY/%s/.", hostedSegment, rm.id)
 	case !found:
 		return packhouse.NotFoundf("path", "", "An address of a repository has the form /%s/DOMAIN/REPOSITORY/.", rm.id)
 	case !known && len(allow) > 0:
@@ -269,9 +282,4 @@ func baseURL(base string, segs []httpx.Segment) string {
 	}
 	b.WriteByte('/')
 	return b.String()
-}
-
-func firstSegment(path string) string {
-	first, _, _ := strings.Cut(strings.TrimLeft(path, "/"), "/")
-	return first
 }

@@ -9,10 +9,12 @@ import (
 	"time"
 
 	"github.com/packhouse/packhouse"
+	"github.com/packhouse/packhouse/internal/blob"
 	"github.com/packhouse/packhouse/internal/catalog"
 	"github.com/packhouse/packhouse/internal/feed"
 	"github.com/packhouse/packhouse/internal/fetch"
 	"github.com/packhouse/packhouse/internal/format"
+	"github.com/packhouse/packhouse/internal/vault"
 )
 
 // assetKey names an asset that a repository holds itself.
@@ -58,9 +60,17 @@ func (r *Resolver) Asset(ctx context.Context, a packhouse.AssetRef) (packhouse.A
 	if err != nil {
 		return packhouse.Asset{}, nil, err
 	}
+	if by := shape.blocks.Version(a.Package, versionKey); by != nil {
+		return packhouse.Asset{}, nil, Blocked(a.Version, by).Refusal(a.Package.String())
+	}
 	s := search{r: r, ref: a, format: f, shape: shape, repo: repo, versionKey: versionKey}
-	if placed, ok := r.assets.GetIfPresent(s.assetKey()); ok && r.o.Clock.Holds(placed.mark) {
-		return s.open(ctx, placed.asset, placed.blob, placed.published)
+	if placed, ok := r.assets.Get(s.assetKey()); ok && r.o.Clock.Holds(placed.mark) {
+		asset, content, err := s.open(ctx, placed.asset, placed.blob, placed.published)
+		if !errors.Is(err, blob.ErrNotFound) && !errors.Is(err, vault.ErrDamaged) {
+			return asset, content, err
+		}
+		// It may have been stored anew, which the marks of a file that very many versions
+		// have do not all tell: its row does.
 	}
 	// A pull that was about to end when we came is over when asked again; more than two
 	// such meetings in a row mean trouble.
@@ -113,6 +123,8 @@ func (s *search) once(ctx context.Context) (asset packhouse.Asset, content *form
 		closed = func(int64) bool { return true }
 	}
 	var failed error
+	var withheld *format.Withheld
+	asked := map[string]bool{}
 	for _, src := range s.shape.origins(s.ref.Package).admit(s.repo, s.shape.sources(s.repo, closed)) {
 		if src.connection == "" {
 			if found, ok := held.versions[src.repo.ID]; ok {
@@ -122,10 +134,12 @@ func (s *search) once(ctx context.Context) (asset packhouse.Asset, content *form
 			continue
 		}
 		conn, ok := r.connection(ctx, src.connection, s.format)
-		if !ok || s.beside() {
+		// The first repository with a connection speaks for it, as in a View.
+		if !ok || s.beside() || asked[conn.Name] {
 			continue
 		}
-		found, err := s.atConnection(ctx, conn)
+		asked[conn.Name] = true
+		found, refused, err := s.atSource(ctx, src, conn)
 		if err != nil {
 			// Without an address a connection has nothing to offer. One that fails might
 			// have had the version: to go on would be to take another's in its place.
@@ -137,11 +151,17 @@ func (s *search) once(ctx context.Context) (asset packhouse.Asset, content *form
 			}
 			continue
 		}
+		if refused != nil && withheld == nil {
+			withheld = refused
+		}
 		if found != nil {
 			return s.pull(ctx, src, conn, found, looked[src.repo.ID])
 		}
 	}
-	if failed != nil {
+	switch {
+	case withheld != nil:
+		return asset, nil, false, withheld.Refusal(s.ref.Package.String())
+	case failed != nil:
 		return asset, nil, false, failed
 	}
 	return asset, nil, false, versionNotFound(s.ref.VersionRef)
@@ -188,8 +208,14 @@ func (s *search) fromRepository(ctx context.Context, holder *catalog.RepositoryR
 	default:
 		return packhouse.Asset{}, nil, versionNotFound(s.ref.VersionRef)
 	}
+	if by := s.shape.blocks.Held(s.ref.Package, &found.Version); by != nil {
+		return packhouse.Asset{}, nil, Blocked(s.ref.Version, by).Refusal(s.ref.Package.String())
+	}
 	if found.Asset == nil {
 		return packhouse.Asset{}, nil, assetNotFound(s.ref)
+	}
+	if !found.Asset.Blob.Quarantined.IsZero() {
+		return packhouse.Asset{}, nil, DamagedAsset(s.ref, found.Asset.Blob)
 	}
 	asset := found.Asset.Asset
 	if asset.MediaType == "" {
@@ -207,6 +233,9 @@ func (s *search) fromRepository(ctx context.Context, holder *catalog.RepositoryR
 }
 
 func (s *search) open(ctx context.Context, asset packhouse.Asset, blob packhouse.BlobRef, published time.Time) (packhouse.Asset, *format.Content, error) {
+	if by := s.shape.blocks.Digest(blob.Digest); by != nil {
+		return packhouse.Asset{}, nil, Blocked(s.ref.Version, by).Refusal(s.ref.Package.String())
+	}
 	c, err := s.r.o.Vault.Open(ctx, s.shape.domain.Key, blob)
 	if err != nil {
 		return packhouse.Asset{}, nil, StoreError("open "+s.ref.String(), err)
@@ -218,6 +247,29 @@ func (s *search) open(ctx context.Context, asset packhouse.Asset, blob packhouse
 // index that lacks it is asked for again, at most once in Options.RecheckFor, because
 // clients hear of new versions elsewhere (npm.md 5).
 func (s *search) atConnection(ctx context.Context, conn fetch.Connection) (*format.RemoteVersion, error) {
+	index, err := s.indexAt(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	return s.versionOf(index)
+}
+
+// atSource is atConnection, unless the repository with the connection holds the version
+// back.
+func (s *search) atSource(ctx context.Context, src source, conn fetch.Connection) (*format.RemoteVersion, *format.Withheld, error) {
+	index, err := s.indexAt(ctx, conn)
+	if err != nil {
+		return nil, nil, err
+	}
+	if refused := s.r.sieve(s.shape, src, s.format, s.ref.Package).refusal(index, s.versionKey); refused != nil {
+		return nil, refused, nil
+	}
+	v, err := s.versionOf(index)
+	return v, nil, err
+}
+
+// indexAt returns a connection's index in which the version is to be looked up.
+func (s *search) indexAt(ctx context.Context, conn fetch.Connection) (*remoteIndex, error) {
 	domain := s.shape.domain.Key
 	if conn.URL == "" {
 		// Its index may have been kept from better days, but nothing can be fetched.
@@ -228,9 +280,11 @@ func (s *search) atConnection(ctx context.Context, conn fetch.Connection) (*form
 	if err == nil && !s.offered(index) {
 		index, err = s.r.remotes.get(ctx, domain, conn, s.ref.Package, s.r.now().Add(-s.r.o.RecheckFor))
 	}
-	if err != nil {
-		return nil, err
-	}
+	return index, err
+}
+
+// versionOf looks the version up; nil when it is not there.
+func (s *search) versionOf(index *remoteIndex) (*format.RemoteVersion, error) {
 	v, ok := index.version(s.versionKey)
 	if !ok {
 		return nil, index.failed // a kept index cannot tell that a version does not exist
@@ -263,8 +317,9 @@ func (s *search) pull(ctx context.Context, src source, conn fetch.Connection, v 
 	if remote == nil {
 		return packhouse.Asset{}, nil, false, assetNotFound(s.ref)
 	}
-	p, err := s.r.joinPull(ctx, pullOrder{shape: s.shape, holder: src.repo, asked: s.repo, conn: conn, format: s.format,
-		name: s.ref.Package, versionKey: s.versionKey, version: v, asset: remote, looked: looked})
+	order := pullOrder{shape: s.shape, holder: src.repo, asked: s.repo, conn: conn, format: s.format,
+		name: s.ref.Package, versionKey: s.versionKey, version: v, asset: remote, looked: looked}
+	p, err := s.r.joinPull(ctx, order)
 	if err != nil {
 		return packhouse.Asset{}, nil, false, err
 	}
@@ -278,7 +333,7 @@ func (s *search) pull(ctx context.Context, src source, conn fetch.Connection, v 
 		return packhouse.Asset{}, nil, true, nil
 	// No room to keep it (R21), or nothing is to be kept (R24): its client need not know.
 	case packhouse.KindOf(err) == packhouse.KindDiskLow, packhouse.ReasonOf(err) == "read_only":
-		asset, content, err := s.r.passThrough(ctx, conn, remote)
+		asset, content, err := s.r.passThrough(ctx, order)
 		return asset, content, false, err
 	case packhouse.KindOf(err) == packhouse.KindNotFound:
 		return packhouse.Asset{}, nil, false, assetNotFound(s.ref)

@@ -11,10 +11,10 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/maypok86/otter/v2"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/packhouse/packhouse"
+	"github.com/packhouse/packhouse/internal/cache"
 	"github.com/packhouse/packhouse/internal/catalog"
 	"github.com/packhouse/packhouse/internal/fetch"
 	"github.com/packhouse/packhouse/internal/format"
@@ -38,16 +38,13 @@ type besideDocument struct {
 // all of them as sealed rows among those of the indexes (reliability.md R29).
 type besides struct {
 	r       *Resolver
-	memory  *otter.Cache[remoteKey, *besideDocument]
+	memory  *cache.Cache[remoteKey, *besideDocument]
 	flights singleflight.Group
 }
 
 func newBesides(r *Resolver) *besides {
-	return &besides{r: r, memory: otter.Must(&otter.Options[remoteKey, *besideDocument]{
-		MaximumWeight: besideBytes,
-		Weigher: func(_ remoteKey, d *besideDocument) uint32 {
-			return uint32(absentWeight + min(len(d.row.Body), maxBeside))
-		},
+	return &besides{r: r, memory: cache.NewWeighted(besideBytes, func(_ remoteKey, d *besideDocument) int64 {
+		return int64(absentWeight + len(d.row.Body))
 	})}
 }
 
@@ -61,7 +58,7 @@ func besideName(f packhouse.FormatID, path string) packhouse.PackageName {
 // is false; Upstream kinds.
 func (b *besides) get(ctx context.Context, domain packhouse.KeyRef, conn fetch.Connection, d format.Document, ask bool) (*besideDocument, error) {
 	k := b.r.remotes.key(domain.DomainID, conn, besideName(d.Format, d.Path))
-	if kept, ok := b.memory.GetIfPresent(k); ok && b.usable(kept, d.Lasting, ask) {
+	if kept, ok := b.memory.Get(k); ok && b.usable(kept, d.Lasting, ask) {
 		return kept, nil
 	}
 	flight := b.flights.DoChan(fmt.Sprint(ask, " ", k), func() (any, error) {
@@ -259,7 +256,7 @@ func (r *Resolver) originOf(ctx context.Context, f format.Format, shape *domainS
 		if err != nil {
 			return "", false, err
 		}
-		if index.has(versionKey) {
+		if index.has(versionKey) && r.sieve(shape, src, f, d.Package).refusal(index, versionKey) == nil {
 			return conn.Name, true, nil
 		}
 	}

@@ -22,6 +22,9 @@ type domainShape struct {
 	byName map[string]*catalog.RepositoryRow
 	byID   map[int64]*catalog.RepositoryRow
 
+	cooldowns map[int64]Cooldown // by repository id; those that set none are not in it
+	blocks    *Blocks
+
 	closures sync.Map // repository id to []int64
 	searched int      // how many upstreams a closure has; 0 means packhouse.MaxUpstreams
 }
@@ -53,7 +56,14 @@ func (r *Resolver) shape(ctx context.Context, ref packhouse.DomainRef) (*domainS
 	mark := r.o.Clock.Domain(id)
 	var s *domainShape
 	if err := r.o.Catalog.View(ctx, func(tx *catalog.Tx) (err error) {
-		s, err = readShape(ctx, tx, ref)
+		if s, err = readShape(ctx, tx, ref); err == nil {
+			s.cooldowns, err = r.cooldowns(ctx, tx, s.domain.ID)
+		}
+		if err == nil {
+			var rows []catalog.BlockRow
+			rows, err = tx.Blocks(ctx, s.domain.ID)
+			s.blocks = newBlocks(rows)
+		}
 		return err
 	}); err != nil {
 		return nil, domainError(ref, err)

@@ -22,6 +22,7 @@ import (
 	"github.com/packhouse/packhouse"
 	"github.com/packhouse/packhouse/internal/blob"
 	"github.com/packhouse/packhouse/internal/blob/memblob"
+	"github.com/packhouse/packhouse/internal/blob/rowblob"
 	"github.com/packhouse/packhouse/internal/catalog"
 	"github.com/packhouse/packhouse/internal/catalog/catalogtest"
 	"github.com/packhouse/packhouse/internal/feed"
@@ -288,10 +289,12 @@ func newHouse(t testing.TB, g *registry) *house {
 	t.Helper()
 	h := &house{t: t, clock: feed.NewClock(), repos: map[string]int64{}}
 	_, blobs, keys := vaulttest.NewParts(t)
-	v := vault.New(guardedStore{blobs, &h.diskLow}, keys)
+	store := rowblob.New(guardedStore{blobs, &h.diskLow})
+	v := vault.New(store, keys)
 	h.vault, h.blobs = v, blobs
 	h.sealing.Sealer = v
 	h.db = catalogtest.OpenWith(t, catalog.Options{Sealer: &h.sealing, OnCommit: h.clock.Advance})
+	store.Attach(h.db)
 	h.o = resolve.Options{
 		Catalog: h.db, Vault: v, Clock: h.clock, Now: h.now,
 		Fetch:   fetch.New(fetch.Options{RetryDelay: time.Millisecond}),

@@ -18,12 +18,14 @@ import (
 
 // passThrough fetches an asset for one client without keeping it. The last block is held
 // back until everything is verified, so that bad bytes never end cleanly (R27).
-func (r *Resolver) passThrough(ctx context.Context, conn fetch.Connection, remote *format.RemoteAsset) (packhouse.Asset, *format.Content, error) {
+func (r *Resolver) passThrough(ctx context.Context, o pullOrder) (packhouse.Asset, *format.Content, error) {
+	conn, remote := o.conn, o.asset
 	artifact, err := r.o.Fetch.Download(ctx, conn, remote.URL)
 	if err != nil {
 		return packhouse.Asset{}, nil, err
 	}
-	v := &verifiedStream{conn: conn, declared: remote, sums: map[*string]hash.Hash{}}
+	v := &verifiedStream{conn: conn, declared: remote, sums: map[*string]hash.Hash{},
+		refuse: func(d packhouse.Digest) error { return r.refuseBytes(ctx, o, d) }}
 	v.sums[&v.got.MD5], v.sums[&v.got.SHA1] = md5.New(), sha1.New() //nolint:gosec // as above
 	v.sums[&v.got.SHA256], v.sums[&v.got.SHA512] = sha256.New(), sha512.New()
 	v.body = bufio.NewReaderSize(io.TeeReader(artifact.Body, v), transferBuffer)
@@ -39,7 +41,8 @@ type verifiedStream struct {
 	sums     map[*string]hash.Hash
 	got      packhouse.Hashes
 	size     int64
-	err      error // of the end, once seen
+	refuse   func(packhouse.Digest) error // what must not be had, whatever was declared
+	err      error                        // of the end, once seen
 }
 
 // Write takes what comes from the registry into account.
@@ -62,7 +65,7 @@ func (v *verifiedStream) Read(p []byte) (int, error) {
 			for field, h := range v.sums {
 				*field = hex.EncodeToString(h.Sum(nil))
 			}
-			if err := verify(v.conn, v.declared, v.got, v.size); err != nil {
+			if err := v.verify(); err != nil {
 				v.err = err
 			}
 		}
@@ -71,4 +74,16 @@ func (v *verifiedStream) Read(p []byte) (int, error) {
 		return v.body.Read(p)
 	}
 	return 0, v.err
+}
+
+// verify judges what came.
+func (v *verifiedStream) verify() error {
+	if err := verify(v.conn, v.declared, v.got, v.size); err != nil {
+		return err
+	}
+	d, err := packhouse.ParseDigest(v.got.SHA256)
+	if err != nil {
+		return packhouse.Internal(err)
+	}
+	return v.refuse(d)
 }

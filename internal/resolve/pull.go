@@ -150,7 +150,9 @@ func (r *Resolver) lead(ctx context.Context, k pullKey, p *pull) {
 		spool.Discard() // those that follow settled bytes read on
 	}()
 
-	err = transfer(p, spool, body)
+	if err = transfer(p, spool, body); err == nil {
+		err = r.refuseBytes(ctx, p.order, spool.Digest())
+	}
 	repos := r.seal(p)
 	if err != nil {
 		r.log.LogAttrs(ctx, slog.LevelWarn, "pull failed", slog.Any("pull", p.order), slog.Any("error", err))
@@ -332,10 +334,11 @@ func (r *Resolver) retainPulled(ctx context.Context, o pullOrder, spool *vault.S
 	}); err != nil {
 		return fmt.Errorf("next generation: %w", err)
 	}
-	blob, err := spool.Keep(ctx, generation)
+	ref, body, err := spool.KeepForRow(ctx, generation)
 	if err != nil {
 		return fmt.Errorf("keep blob: %w", err)
 	}
+	blob := catalog.BlobRow{BlobRef: ref, DomainID: domain.ID, Hashes: asset.Hashes, Body: body}
 	used := false
 	err = r.o.Catalog.Update(ctx, func(tx *catalog.Tx) (err error) {
 		used, err = r.recordPulled(ctx, tx, o, in, asked, asset, facts, blob)
@@ -346,8 +349,8 @@ func (r *Resolver) retainPulled(ctx context.Context, o pullOrder, spool *vault.S
 	}
 	if err != nil || !used {
 		// It has a name that nobody else was ever given, so nobody can refer to it.
-		if err := r.o.Vault.Remove(context.WithoutCancel(ctx), blob); err != nil {
-			r.log.LogAttrs(ctx, slog.LevelWarn, "superfluous object left behind", slog.String("digest", blob.Digest.Hex()), slog.Any("error", err))
+		if err := r.o.Vault.Remove(context.WithoutCancel(ctx), ref); err != nil {
+			r.log.LogAttrs(ctx, slog.LevelWarn, "superfluous object left behind", slog.String("digest", ref.Digest.Hex()), slog.Any("error", err))
 		}
 	}
 	return err
@@ -372,7 +375,7 @@ func pulledFacts(ctx context.Context, o pullOrder, asset packhouse.Asset, conten
 // recordPulled writes the version's pointers. used tells whether a row refers to the
 // object that was kept for it.
 func (r *Resolver) recordPulled(ctx context.Context, tx *catalog.Tx, o pullOrder, in intake, asked []*catalog.RepositoryRow,
-	asset packhouse.Asset, facts packhouse.Facts, blob packhouse.BlobRef) (used bool, err error) {
+	asset packhouse.Asset, facts packhouse.Facts, blob catalog.BlobRow) (used bool, err error) {
 	domain, now := o.shape.domain, r.now().UTC()
 	targets, err := r.lockTargets(ctx, tx, domain, append([]*catalog.RepositoryRow{o.holder}, asked...), o.name, facts.DisplayName, o.versionKey, in, now)
 	// The repository with the connection decides: if it has the version by another way
@@ -380,7 +383,7 @@ func (r *Resolver) recordPulled(ctx context.Context, tx *catalog.Tx, o pullOrder
 	if err != nil || !slices.ContainsFunc(targets, func(t target) bool { return t.repo.ID == o.holder.ID }) {
 		return false, err
 	}
-	row, used, err := tx.UseBlob(ctx, catalog.BlobRow{BlobRef: blob, DomainID: domain.ID, Hashes: asset.Hashes})
+	row, used, err := tx.UseBlob(ctx, blob)
 	if err != nil {
 		return false, fmt.Errorf("use blob: %w", err)
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"net/http"
 	"runtime"
 	"slices"
@@ -15,10 +14,10 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
-	"github.com/maypok86/otter/v2"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/packhouse/packhouse"
+	"github.com/packhouse/packhouse/internal/cache"
 	"github.com/packhouse/packhouse/internal/catalog"
 	"github.com/packhouse/packhouse/internal/feed"
 	"github.com/packhouse/packhouse/internal/fetch"
@@ -82,7 +81,7 @@ func (k remoteKey) String() string {
 type remoteIndexes struct {
 	r         *Resolver
 	unwritten *unwritten
-	memory    *otter.Cache[remoteKey, *remoteIndex]
+	memory    *cache.Cache[remoteKey, *remoteIndex]
 	budget    *semaphore.Weighted // bytes of large documents; see flight.go
 	encoder   func() (*zstd.Encoder, error)
 	decoder   func() (*zstd.Decoder, error)
@@ -96,10 +95,7 @@ type remoteIndexes struct {
 func newRemoteIndexes(r *Resolver) *remoteIndexes {
 	return &remoteIndexes{
 		r: r, unwritten: &unwritten{r: r, rows: map[remoteKey]*unwrittenRow{}},
-		memory: otter.Must(&otter.Options[remoteKey, *remoteIndex]{
-			MaximumWeight: uint64(max(r.o.IndexBytes, 0)),
-			Weigher:       func(_ remoteKey, i *remoteIndex) uint32 { return uint32(max(0, min(i.weight, math.MaxInt32))) },
-		}),
+		memory: cache.NewWeighted(int64(r.o.IndexBytes), func(_ remoteKey, i *remoteIndex) int64 { return int64(i.weight) }),
 		budget: semaphore.NewWeighted(budgetBytes), flights: map[remoteKey]*indexFlight{}, behind: map[remoteKey]bool{},
 		encoder: sync.OnceValues(func() (*zstd.Encoder, error) {
 			return zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20), zstd.WithLowerEncoderMem(true))
@@ -155,7 +151,7 @@ func (c *remoteIndexes) get(ctx context.Context, domain packhouse.KeyRef, conn f
 // counts against the memory for all of them.
 func (c *remoteIndexes) hold(ctx context.Context, domain packhouse.KeyRef, conn fetch.Connection, n packhouse.PackageName, since time.Time) (*remoteIndex, error) {
 	k := c.key(domain.DomainID, conn, n)
-	if i, ok := c.memory.GetIfPresent(k); ok && c.r.o.Clock.Holds(i.mark) && c.usable(i, since) {
+	if i, ok := c.memory.Get(k); ok && c.r.o.Clock.Holds(i.mark) && c.usable(i, since) {
 		return i, nil
 	}
 	// One refresh for all who wait; it is detached from the first one's context and
@@ -203,7 +199,7 @@ func (c *remoteIndexes) usable(i *remoteIndex, since time.Time) bool {
 // load is what one flight does.
 func (c *remoteIndexes) load(ctx context.Context, f *indexFlight, k remoteKey, domain packhouse.KeyRef, conn fetch.Connection, since time.Time) (_ *remoteIndex, err error) {
 	defer contain(&err)
-	kept, ok := c.memory.GetIfPresent(k)
+	kept, ok := c.memory.Get(k)
 	if !ok || !c.r.o.Clock.Holds(kept.mark) {
 		if kept, err = c.stored(ctx, k, domain); err != nil {
 			return nil, err

@@ -11,10 +11,10 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/maypok86/otter/v2"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/packhouse/packhouse"
+	"github.com/packhouse/packhouse/internal/cache"
 	"github.com/packhouse/packhouse/internal/catalog"
 	"github.com/packhouse/packhouse/internal/feed"
 	"github.com/packhouse/packhouse/internal/fetch"
@@ -50,6 +50,8 @@ type Options struct {
 	// Busy, where not nil, is asked before a registry is; its error is the caller's
 	// answer unless something kept can stand in (reliability.md A8, memory).
 	Busy func() error
+	// Cooldown is that of repositories that set none; see Cooldown.
+	Cooldown Cooldown
 	// RecheckFor is how often, at most, a version that a fresh remote index does not
 	// have makes us ask again (default 10 s).
 	RecheckFor time.Duration
@@ -67,7 +69,7 @@ type Resolver struct {
 	shapes  sync.Map // packhouse.DomainRef to *domainShape
 	remotes *remoteIndexes
 	besides *besides
-	assets  *otter.Cache[assetKey, placedAsset]
+	assets  *cache.Cache[assetKey, placedAsset]
 	retains singleflight.Group // retentions of one version in one repository
 	looks   singleflight.Group // for who holds an asset, under way
 	behind  behind
@@ -100,7 +102,7 @@ func New(o Options) *Resolver {
 	r.base, r.abandon = context.WithCancel(context.Background())
 	r.remotes = newRemoteIndexes(r)
 	r.besides = newBesides(r)
-	r.assets = otter.Must(&otter.Options[assetKey, placedAsset]{MaximumSize: o.Assets})
+	r.assets = cache.New[assetKey, placedAsset](o.Assets)
 	return r
 }
 

@@ -21,8 +21,18 @@ import (
 //
 // Errors: NotFound "repository_not_found", "package_not_found" (nobody has it);
 // KindUpstream when a connection that had to be asked failed and nothing kept may stand
-// in. Source: codeartifact.md 3.1 rule 5, 4.1 (tags).
+// in; Denied with the reason of the highest version when all are held back. Source:
+// codeartifact.md 3.1 rule 5, 4.1 (tags).
 func (r *Resolver) View(ctx context.Context, pkg packhouse.PackageRef, local bool) (format.View, Stamp, error) {
+	v, stamp, err := r.view(ctx, pkg, local)
+	if n := len(v.Withheld); err == nil && n > 0 && len(v.Entries) == 0 {
+		return format.View{}, Stamp{}, v.Withheld[n-1].Refusal(pkg.Package.String())
+	}
+	return v, stamp, err
+}
+
+// view is View where versions that are held back are no error.
+func (r *Resolver) view(ctx context.Context, pkg packhouse.PackageRef, local bool) (format.View, Stamp, error) {
 	f, err := r.format(pkg.Package.Format)
 	if err != nil {
 		return format.View{}, Stamp{}, err
@@ -43,7 +53,7 @@ func (r *Resolver) View(ctx context.Context, pkg packhouse.PackageRef, local boo
 		return format.View{}, Stamp{}, err
 	}
 	m := merger{
-		format: f, asked: repo,
+		format: f, asked: repo, blocks: shape.blocks,
 		view:  format.View{Repo: pkg.Repo, Package: pkg.Package, DisplayName: pkg.Package.Name},
 		stamp: Stamp{Marks: make([]feed.Mark, 0, len(ids)+2)},
 		seen:  map[string]bool{},
@@ -93,7 +103,7 @@ func (r *Resolver) View(ctx context.Context, pkg packhouse.PackageRef, local boo
 			continue
 		}
 		ctx = context.WithValue(ctx, holding{}, true)
-		m.addRemote(index, r.now())
+		m.addRemote(index, r.sieve(shape, src, f, pkg.Package))
 	}
 	return m.result(pkg, r.now())
 }
@@ -102,6 +112,7 @@ func (r *Resolver) View(ctx context.Context, pkg packhouse.PackageRef, local boo
 type merger struct {
 	format  format.Format
 	asked   *catalog.RepositoryRow
+	blocks  *Blocks
 	view    format.View
 	stamp   Stamp
 	seen    map[string]bool // version keys that a nearer record decided
@@ -110,6 +121,15 @@ type merger struct {
 	failed  error           // of the first connection for which nothing stands in
 	newest  time.Time       // newest record, the age of what stands in for a failed one
 	ownTags map[string]string
+
+	withheld []withheldVersion // in the order of their sources
+}
+
+// withheldVersion is a version that a source holds back, with its key.
+type withheldVersion struct {
+	key   string
+	final bool // whatever later sources have
+	format.Withheld
 }
 
 func (m *merger) addRepository(repo *catalog.RepositoryRow, found *catalog.Found) {
@@ -126,6 +146,10 @@ func (m *merger) addRepository(repo *catalog.RepositoryRow, found *catalog.Found
 		if v.Recorded.After(m.newest) {
 			m.newest = v.Recorded
 		}
+		if by := m.blocks.Held(m.view.Package, &v.VersionRow); by != nil {
+			m.withheld = append(m.withheld, withheldVersion{v.VersionKey, true, Blocked(v.Ref.Version, by)})
+			continue
+		}
 		if v.Status.Downloadable() {
 			entries = append(entries, format.Entry{Version: v.Ref.Version, Status: v.Status, Published: v.Published,
 				Fragment: v.Fragment, Overlay: v.Overlay, Local: repo.ID == m.asked.ID})
@@ -141,7 +165,9 @@ func (m *merger) addRepository(repo *catalog.RepositoryRow, found *catalog.Found
 	m.addTags(found.Tags)
 }
 
-func (m *merger) addRemote(i *remoteIndex, now time.Time) {
+// addRemote adds what is open of a remote index. Versions that are held back are as if they
+// were not there, and what is made of them must not outlive the moment in which one opens.
+func (m *merger) addRemote(i *remoteIndex, s sieve) {
 	m.stamp.Marks = append(m.stamp.Marks, i.mark)
 	until := i.row.FreshUntil
 	if i.retryAt.After(until) {
@@ -149,7 +175,7 @@ func (m *merger) addRemote(i *remoteIndex, now time.Time) {
 	}
 	if i.failed != nil {
 		until = i.retryAt
-		m.stamp.Stale = max(m.stamp.Stale, now.Sub(i.row.Fetched), time.Second)
+		m.stamp.Stale = max(m.stamp.Stale, s.now.Sub(i.row.Fetched), time.Second)
 	}
 	m.freshUntil(until)
 	if i.index == nil {
@@ -162,16 +188,78 @@ func (m *merger) addRemote(i *remoteIndex, now time.Time) {
 		m.view.Head = i.index.Head
 	}
 	entries := make([]format.Entry, 0, len(i.order))
+	var closed []int
 	for _, at := range i.order {
 		if m.seen[i.keys[at]] {
 			continue
 		}
-		m.seen[i.keys[at]] = true
 		v := &i.index.Versions[at]
+		if by := m.blocks.Version(m.view.Package, i.keys[at]); by != nil {
+			m.seen[i.keys[at]] = true
+			m.withheld = append(m.withheld, withheldVersion{i.keys[at], true, Blocked(v.Version, by)})
+			continue
+		}
+		if open, opens := s.open(v, i.keys[at]); !open {
+			closed = append(closed, at)
+			if !opens.IsZero() {
+				m.freshUntil(opens)
+			}
+			continue
+		}
+		m.seen[i.keys[at]] = true
 		entries = append(entries, format.Entry{Version: v.Version, Status: v.Status, Published: v.Published, Fragment: v.Fragment, Overlay: v.Overlay})
 	}
 	m.add(entries)
-	m.addTags(i.index.Tags)
+	m.addTags(m.withhold(i, s, closed))
+}
+
+// maxWithheld bounds the versions of an index of which a view tells that they are held
+// back: the highest.
+const maxWithheld = 64
+
+// withhold notes the versions at some places of an index as held back, and returns the
+// index's tags without those that point at them. The default tag stays: result repairs it.
+func (m *merger) withhold(i *remoteIndex, s sieve, closed []int) map[string]string {
+	if len(closed) == 0 {
+		return i.index.Tags
+	}
+	versions := make(map[string]bool, len(closed))
+	for _, at := range closed {
+		versions[i.keys[at]] = true
+	}
+	for _, at := range closed[max(0, len(closed)-maxWithheld):] {
+		v := &i.index.Versions[at]
+		_, opens := s.open(v, i.keys[at])
+		m.withheld = append(m.withheld, withheldVersion{i.keys[at], false, s.withheld(v, opens, s.fallback(i, v.Version))})
+	}
+	tags := make(map[string]string, len(i.index.Tags))
+	for tag, version := range i.index.Tags {
+		if key, err := m.format.VersionKey(version); err != nil || !versions[key] || tag == m.format.Spec().DefaultTag {
+			tags[tag] = version
+		}
+	}
+	return tags
+}
+
+// repair points the default tag at what can be had instead of a version that is held back.
+func (m *merger) repair() {
+	tag := m.format.Spec().DefaultTag
+	version, ok := m.view.Tags[tag]
+	if !ok || tag == "" || !slices.ContainsFunc(m.view.Withheld, func(h format.Withheld) bool { return m.format.Compare(h.Version, version) == 0 }) {
+		return
+	}
+	instead := fallback(m.format, version, func(yield func(string) bool) {
+		for i := range m.view.Entries {
+			if e := &m.view.Entries[i]; e.Status.Listed() && !yield(e.Version) {
+				return
+			}
+		}
+	})
+	m.view.Tags = maps.Clone(m.view.Tags) // it may be an index's own
+	delete(m.view.Tags, tag)
+	if instead != "" {
+		m.view.Tags[tag] = instead
+	}
 }
 
 func (m *merger) failConnection(mark feed.Mark, err error) {
@@ -253,5 +341,13 @@ func (m *merger) result(pkg packhouse.PackageRef, now time.Time) (format.View, S
 	} else {
 		m.addTags(m.ownTags)
 	}
+	for _, h := range m.withheld {
+		if h.final || !m.seen[h.key] { // else a later source has it
+			m.seen[h.key] = true
+			m.view.Withheld = append(m.view.Withheld, h.Withheld)
+		}
+	}
+	slices.SortFunc(m.view.Withheld, func(a, b format.Withheld) int { return m.format.Compare(a.Version, b.Version) })
+	m.repair()
 	return m.view, m.stamp, nil
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/packhouse/packhouse/internal/config"
 )
 
-// answer counts what goes out. It keeps ReadFrom, so that net/http can use the kernel's
-// copy.
+// answer counts what goes out. It keeps ReadFrom, so that net/http can use its own
+// buffers.
 type answer struct {
 	http.ResponseWriter
 	body   *pacedBody // nil without one
@@ -276,32 +276,6 @@ func (c *pacedConn) Write(p []byte) (int, error) {
 	}
 	return c.Conn.Write(p)
 }
-
-// ReadFrom keeps the kernel's copy for plain connections, in pieces that the stall time
-// is enough for.
-func (c *pacedConn) ReadFrom(src io.Reader) (total int64, err error) {
-	const piece = 1 << 20
-	to, ok := c.Conn.(io.ReaderFrom)
-	limited, isLimited := src.(*io.LimitedReader)
-	if !ok || !isLimited {
-		return io.Copy(writerOnly{c}, src)
-	}
-	for limited.N > 0 {
-		if err := c.arm(); err != nil {
-			return total, err
-		}
-		part := &io.LimitedReader{R: limited.R, N: min(piece, limited.N)}
-		n, err := to.ReadFrom(part)
-		total += n
-		limited.N -= n
-		if err != nil || n == 0 {
-			return total, err
-		}
-	}
-	return total, nil
-}
-
-type writerOnly struct{ io.Writer }
 
 func (c *pacedConn) Close() error {
 	c.once.Do(func() { c.from.leave(c.peer) })

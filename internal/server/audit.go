@@ -99,7 +99,7 @@ func (a *auditor) tell(r *http.Request, rec *httpx.Record, status int) {
 
 // readingOperation reports operations of an API that only read, by their names.
 func readingOperation(name string) bool {
-	return strings.HasPrefix(name, "Get") || strings.HasPrefix(name, "List") || strings.HasPrefix(name, "Describe")
+	return strings.HasPrefix(name, "Get") || strings.HasPrefix(name, "List") || strings.HasPrefix(name, "Describe") || strings.HasPrefix(name, "Stream")
 }
 
 // registryEvent names a package manager's request after the action that it is decided by.

@@ -14,7 +14,7 @@ import (
 // health answers the server's own addresses: "/", /healthz, /readyz and /metrics.
 type health struct {
 	ping func(context.Context) error // of the catalog
-	// degraded tells why writes are refused, "" when they are not.
+	// degraded tells what is wrong that a person should look at, "" for nothing.
 	degraded func() string
 	metrics  http.Handler
 	version  string

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	runtimemetrics "runtime/metrics"
 	"strconv"
@@ -31,10 +32,12 @@ const (
 // limit: publishes first, and then, when that was not enough, what would have to be
 // fetched. What is here already goes on being served (reliability.md A8).
 type memoryGuard struct {
-	limit int64
-	used  func() int64
-	log   *slog.Logger
-	level atomic.Int32
+	limit   int64
+	percent int // garbage, of live memory
+	paced   int // what was last set; of pace
+	used    func() int64
+	log     *slog.Logger
+	level   atomic.Int32
 }
 
 // newMemoryGuard makes a guard and the collector keep the process below the soft limit:
@@ -50,10 +53,7 @@ func newMemoryGuard(m config.Memory, log *slog.Logger) *memoryGuard {
 	} else if own := debug.SetMemoryLimit(-1); own < math.MaxInt64 {
 		limit = own
 	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(m.GCPercent)
-	}
-	return &memoryGuard{limit: limit, used: usedMemory, log: log}
+	return &memoryGuard{limit: limit, percent: m.GCPercent, used: usedMemory, log: log}
 }
 
 // usedMemory is what the runtime holds of the system's memory: what its own soft limit
@@ -91,8 +91,53 @@ func (g *memoryGuard) check(ctx context.Context) {
 	}
 }
 
-// run looks until ctx ends.
-func (g *memoryGuard) run(ctx context.Context) { every(ctx, memoryCheckEvery, g.check) }
+// run looks until ctx ends, and keeps the collector's pace unless the operator sets it.
+func (g *memoryGuard) run(ctx context.Context) {
+	if os.Getenv("GOGC") == "" {
+		g.pace(ctx)
+	}
+	every(ctx, memoryCheckEvery, g.check)
+}
+
+// pace sets how much garbage may gather, now and after each collection until ctx ends: a
+// burst must not grow at the pace of the small heap that it found.
+func (g *memoryGuard) pace(ctx context.Context) {
+	if ctx.Err() != nil {
+		return
+	}
+	if percent := g.percentFor(liveMemory()); percent != g.paced {
+		debug.SetGCPercent(percent)
+		g.paced = percent
+	}
+	// The cleanup of what nobody holds runs once, behind the next collection.
+	runtime.AddCleanup(new([64]byte), func(g *memoryGuard) { g.pace(ctx) }, g)
+}
+
+// How much garbage may gather whatever is configured, and in percent of live memory. A
+// server that answers small requests has one or two megabytes of live memory; to collect
+// whenever half as much has gathered takes a third of its time.
+const (
+	leastGarbage = 8 << 20
+	mostPercent  = 200
+)
+
+// percentFor is how much garbage, in percent of so many live bytes, may gather, in steps
+// that keep it from changing all the time.
+func (g *memoryGuard) percentFor(live uint64) int {
+	const step = 25
+	least := mostPercent
+	if live > 0 {
+		least = int(min(leastGarbage*100/live, mostPercent)) / step * step
+	}
+	return max(g.percent, least)
+}
+
+// liveMemory is what the last collection found in use; 0 before the first.
+func liveMemory() uint64 {
+	s := []runtimemetrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	runtimemetrics.Read(s)
+	return s[0].Value.Uint64()
+}
 
 // refusePublishes is the error that publishes get at the moment; nil for none.
 func (g *memoryGuard) refusePublishes() error { return g.refuse(shedPublishes) }

@@ -49,6 +49,29 @@ func TestMemoryIsShedInSteps(t *testing.T) {
 	}
 }
 
+// The collector's percentage is the configured one, or what lets 8 MiB of garbage gather
+// in a small heap.
+func TestPaceOfTheCollector(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		configured int
+		live       uint64
+		want       int
+	}{
+		{"before the first collection", 50, 0, 200},
+		{"a heap that 200 % are 4 MiB of", 50, 2 << 20, 200},
+		{"a heap of 5 MiB, in steps of 25", 50, 5 << 20, 150},
+		{"a heap of 8 MiB", 50, 8 << 20, 100},
+		{"a heap of which half is 8 MiB", 50, 16 << 20, 50},
+		{"a large heap", 50, 1 << 30, 50},
+		{"more was configured than a small heap gets", 300, 2 << 20, 300},
+	} {
+		if got := (&memoryGuard{percent: tt.configured}).percentFor(tt.live); got != tt.want {
+			t.Errorf("%s: %d %%, want %d %%", tt.name, got, tt.want)
+		}
+	}
+}
+
 // A8: while memory is short a publish is 503 with Retry-After, and reads go on.
 func TestEdgeShedsPublishes(t *testing.T) {
 	a := newAddresses(&config.Config{Region: "us-east-1"}, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8480}, false)

@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -47,8 +48,7 @@ func newMetrics() *metrics {
 			Help:    "Time of a fetch from an upstream to the last byte, by connection.",
 			Buckets: []float64{0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300}}, []string{"connection"}),
 	}
-	m.registry.MustRegister(m.requests, m.seconds, m.inFlight, m.panics, m.fetches, m.fetchBytes, m.fetchSeconds,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.requests, m.seconds, m.inFlight, m.panics, m.fetches, m.fetchBytes, m.fetchSeconds)
 	return m
 }
 
@@ -75,6 +75,15 @@ func (m *metrics) fetched(f fetch.Fetched) {
 	m.fetchSeconds.WithLabelValues(f.Connection).Observe(f.Took.Seconds())
 }
 
+// handler answers scrapes. What the runtime and the system say of the process is prepared
+// for the first one, because it costs more than the rest of a start's metrics together.
 func (m *metrics) handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
+	process := sync.OnceFunc(func() {
+		m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	})
+	h := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		process()
+		h.ServeHTTP(w, r)
+	})
 }

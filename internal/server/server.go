@@ -21,6 +21,7 @@ import (
 	"github.com/packhouse/packhouse/internal/formats"
 	"github.com/packhouse/packhouse/internal/iam"
 	"github.com/packhouse/packhouse/internal/identity"
+	"github.com/packhouse/packhouse/internal/jobs"
 	"github.com/packhouse/packhouse/internal/mcp"
 	"github.com/packhouse/packhouse/internal/oidc"
 	"github.com/packhouse/packhouse/internal/ops"
@@ -51,6 +52,7 @@ type Server struct {
 	bell     *events.Bell
 	stream   *codeartifact.Events
 	disk     *diskGuard
+	watch    *jobs.Watch
 	memory   *memoryGuard
 	health   *health
 	http     *http.Server
@@ -132,6 +134,7 @@ func Build(ctx context.Context, c *config.Config, o Options) (s *Server, err err
 	if err != nil {
 		return s, err
 	}
+	s.watchBytes(m)
 	edge := newEdge(addresses, doors, c.Limits, m, o.Log)
 	edge.noSpace = s.disk.noSpace
 	edge.audit = s.auditor
@@ -174,7 +177,11 @@ func (s *Server) doors(ctx context.Context, a *addresses, clock *feed.Clock, o O
 	s.fetch = fetch.New(fetch.Options{UserAgent: "packhouse/" + o.Version,
 		ConnectTimeout: c.Limits.UpstreamConnect, FirstByteTimeout: c.Limits.UpstreamFirstByte,
 		StallTimeout: c.Limits.UpstreamStall, TotalTimeout: c.Limits.UpstreamTotal, MaxMetadata: int64(c.Limits.UpstreamMetadata), Observe: m.fetched})
-	s.resolver = resolve.New(resolve.Options{Catalog: s.store.Catalog, Vault: s.store.Vault, Fetch: s.fetch, Clock: clock,
+	cooldown, err := cooldown(c.Cooldown)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.resolver = resolve.New(resolve.Options{Cooldown: cooldown, Catalog: s.store.Catalog, Vault: s.store.Vault, Fetch: s.fetch, Clock: clock,
 		Formats: byID, Connections: conns, Address: s.addresses.address, Log: s.log, Now: o.Now,
 		FreshFor: c.Upstreams.FreshFor, AbsentFor: c.Upstreams.AbsentFor, StaleFor: c.Upstreams.StaleFor,
 		RevalidateFor: c.Upstreams.RevalidateFor, MaxUpstreams: c.Quotas.UpstreamsSearched, Busy: s.memory.refuseMisses})
@@ -229,6 +236,7 @@ func (s *Server) doors(ctx context.Context, a *addresses, clock *feed.Clock, o O
 			Tools: func() []codeartifact.Tool { return codeartifact.Tools(formats.ServiceIDs()) }, Tell: s.auditor.tell,
 			Write: c.MCP.Write == "on", MaxBody: int64(c.Limits.APIBody), Version: o.Version, Log: s.log})),
 		OwnerEvents:   s.stream,
+		OwnerGuard:    &codeartifact.Guard{API: control, Service: engine, Token: s.identity.Token},
 		OwnerRegistry: packages,
 		OwnerPages:    browser,
 		OwnerFixed:    http.HandlerFunc(fixed),
@@ -282,6 +290,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.background.Go(func() { s.engine.IndexPackages(work) })
 	s.background.Go(func() { s.audit.Run(work) })
 	s.background.Go(func() { s.dispatcher().Run(work) })
+	s.background.Go(func() { s.runJobs(work) })
 	failed := make(chan error, 1)
 	go func() { failed <- s.serve() }() // ends by Shutdown or Close below
 

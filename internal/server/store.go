@@ -19,7 +19,9 @@ import (
 	"github.com/packhouse/packhouse/internal/blob"
 	"github.com/packhouse/packhouse/internal/blob/fileblob"
 	"github.com/packhouse/packhouse/internal/blob/memblob"
+	"github.com/packhouse/packhouse/internal/blob/rowblob"
 	"github.com/packhouse/packhouse/internal/catalog"
+	"github.com/packhouse/packhouse/internal/jobs"
 	"github.com/packhouse/packhouse/internal/keys/local"
 	"github.com/packhouse/packhouse/internal/vault"
 )
@@ -95,6 +97,8 @@ func OpenStore(ctx context.Context, o StoreOptions) (*Store, error) {
 	if o.Guard != nil {
 		s.Blobs = o.Guard(s.Blobs)
 	}
+	small := rowblob.New(s.Blobs)
+	s.Blobs = small
 	s.Vault = vault.New(s.Blobs, s.Keys)
 	seal := &sealer{vault: s.Vault}
 	s.Catalog, err = catalog.Open(ctx, catalog.Options{
@@ -102,11 +106,29 @@ func OpenStore(ctx context.Context, o StoreOptions) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	small.Attach(s.Catalog)
 	if err := s.install(ctx, seal, o); err != nil {
 		_ = s.Catalog.Close() // the first error is the one to tell
 		return nil, err
 	}
 	return s, nil
+}
+
+// jobs is the store as its background work sees it.
+func (s *Store) jobs(log *slog.Logger) jobs.Store {
+	return jobs.Store{Catalog: s.Catalog, Vault: s.Vault, Log: log}
+}
+
+// Verify reads stored bytes and compares rows with objects; see jobs.Store.Verify. What it
+// finds is written down unless writes are switched off.
+func (s *Store) Verify(ctx context.Context, o jobs.VerifyOptions, log *slog.Logger) (jobs.Report, error) {
+	_, off, err := ReadOnly(s.Dir)
+	if err != nil {
+		return jobs.Report{}, err
+	}
+	o.Mark = !off
+	stored := s.jobs(log)
+	return stored.Verify(ctx, o)
 }
 
 // Close closes the catalog, with a checkpoint.

@@ -22,6 +22,7 @@ const (
 	OwnerOpenAPI      Owner = "openapi"
 	OwnerMCP          Owner = "mcp"
 	OwnerEvents       Owner = "events"
+	OwnerGuard        Owner = "guard"
 )
 
 // Row gives a first path segment of the main address to somebody.
@@ -47,6 +48,7 @@ func Segments() []Row {
 		{"openapi.json", reading, OwnerOpenAPI},
 		{"mcp", posting, OwnerMCP},
 		{"events", nil, OwnerEvents},
+		{"guard", nil, OwnerGuard},
 		{"v1", nil, OwnerCodeArtifact},
 		{"v2", nil, OwnerReserved},
 		{"v3", nil, OwnerReserved},
@@ -54,7 +56,7 @@ func Segments() []Row {
 		{"token", nil, OwnerReserved},
 		{"login", posting, OwnerReserved},
 		{"_registry", nil, OwnerReserved},
-		{"api", nil, OwnerReserved},
+		{"api", nil, OwnerRegistry}, // packages/{owner}/{format}/, and nothing else yet
 		{"user", nil, OwnerReserved},
 		{"users", nil, OwnerReserved},
 		{"orgs", nil, OwnerReserved},

@@ -15,12 +15,20 @@ import (
 	"github.com/packhouse/packhouse/internal/sigv4"
 )
 
-// The real command line client, where PACKHOUSE_AWS names its binary.
+// The real command line clients, where these variables name their binaries.
 func TestRealCommandLine(t *testing.T) {
-	binary := os.Getenv("PACKHOUSE_AWS")
-	if binary == "" {
-		t.Skip("PACKHOUSE_AWS does not name an aws binary")
+	for version, variable := range map[string]string{"version 1": "PACKHOUSE_AWS", "version 2": "PACKHOUSE_AWS_V2"} {
+		t.Run(version, func(t *testing.T) {
+			binary := os.Getenv(variable)
+			if binary == "" {
+				t.Skip(variable + " does not name an aws binary")
+			}
+			testCommandLine(t, binary)
+		})
 	}
+}
+
+func testCommandLine(t *testing.T, binary string) {
 	v := &sigv4.Verifier{
 		Region: region, Service: service,
 		Lookup: func(_ *http.Request, id, _ string) (sigv4.Key, bool, error) {
@@ -63,6 +71,7 @@ func TestRealCommandLine(t *testing.T) {
 	if err := os.WriteFile(file, []byte("bytes"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	want := 0
 	for _, args := range [][]string{
 		{"list-domains"},
 		{"describe-domain", "--domain", "main"},
@@ -77,12 +86,16 @@ func TestRealCommandLine(t *testing.T) {
 		cmd.Env = append(slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "AWS_") }),
 			"AWS_ACCESS_KEY_ID="+keyID, "AWS_SECRET_ACCESS_KEY="+secret, "AWS_MAX_ATTEMPTS=1",
 			"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "AWS_EC2_METADATA_DISABLED=true")
-		if out, err := cmd.CombinedOutput(); err != nil {
+		switch out, err := cmd.CombinedOutput(); {
+		case err != nil && strings.Contains(string(out), "Invalid choice"):
+			continue // 2.9 does not know publish-package-version
+		case err != nil:
 			t.Errorf("%s: %v\n%s", args[0], err, out)
 		}
+		want++
 	}
-	if len(seen) != 7 {
-		t.Errorf("%d requests arrived, want 7", len(seen))
+	if len(seen) != want || want < 6 {
+		t.Errorf("%d requests arrived, want %d and at least 6", len(seen), want)
 	}
 	for i, err := range errs {
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/minio/sio"
 
+	"github.com/packhouse/packhouse"
 	"github.com/packhouse/packhouse/internal/blob"
 )
 
@@ -18,6 +19,8 @@ type content struct {
 	close func() error
 	key   []byte
 	size  int64
+	vault *Vault // is told of damage
+	ref   packhouse.BlobRef
 
 	mu     sync.Mutex
 	stream io.Reader // of sio; its next package is number next
@@ -103,7 +106,7 @@ func (c *content) open(p []byte, number int64) (int, error) {
 	}
 	if err != nil {
 		c.stream = nil
-		return 0, fmt.Errorf("open package %d: %w", number, damaged(err))
+		return 0, c.vault.tell(c.ref, fmt.Errorf("open package %d: %w", number, damaged(err)))
 	}
 	return n, nil
 }

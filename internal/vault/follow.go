@@ -213,7 +213,7 @@ func (g growing) ReadAt(p []byte, off int64) (int, error) {
 		p = p[:rest]
 	}
 	s := g.f.s
-	n, err := s.staged.ReadAt(p, off)
+	n, err := sealedBytes{s}.ReadAt(p, off)
 	if n == len(p) {
 		return n, nil
 	}

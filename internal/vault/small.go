@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/maypok86/otter/v2"
-
 	"github.com/packhouse/packhouse"
+	"github.com/packhouse/packhouse/internal/cache"
 )
 
 // smallBlobs keeps the plain bytes of small blobs in memory. For a package of a few
@@ -18,7 +17,7 @@ import (
 // (docs/design/003-object-names.md), so that what is kept is never out of date. Whether a
 // blob may be read at all was decided before; of one that was removed nobody asks any more.
 type smallBlobs struct {
-	kept *otter.Cache[smallKey, []byte]
+	kept *cache.Cache[smallKey, []byte]
 }
 
 type smallKey struct {
@@ -31,10 +30,7 @@ type smallKey struct {
 // in memory. It must be called before the vault is used. Without it nothing is kept.
 func (v *Vault) KeepSmall(maxBytes int64) {
 	const allowance = 160 // of a key and its place in the cache, in bytes
-	v.small = smallBlobs{otter.Must(&otter.Options[smallKey, []byte]{
-		MaximumWeight: uint64(max(maxBytes, 0)),
-		Weigher:       func(_ smallKey, b []byte) uint32 { return uint32(len(b)) + allowance }, //nolint:gosec // at most packageSize
-	})}
+	v.small = smallBlobs{cache.NewWeighted(maxBytes, func(_ smallKey, b []byte) int64 { return int64(len(b)) + allowance })}
 }
 
 // openSmall opens a small blob out of memory, or through open and keeps what it read.
@@ -46,7 +42,7 @@ func (s smallBlobs) openSmall(ctx context.Context, k packhouse.KeyRef, r packhou
 		return nil, false, nil
 	}
 	key := smallKey{k.DomainID, r.Digest, r.Object}
-	if b, ok := s.kept.GetIfPresent(key); ok {
+	if b, ok := s.kept.Get(key); ok {
 		return plainContent{bytes.NewReader(b)}, true, nil
 	}
 	sealed, err := open(ctx, k, r)

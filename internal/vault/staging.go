@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,7 @@ type Staging struct {
 
 	// Of the writer.
 	staged   blob.Staged
+	body     []byte // the whole of a small blob, sealed, which is not in staged before Keep; else nil
 	sealer   io.WriteCloser
 	hasher   *hasher
 	taken    int64 // plain bytes so far
@@ -48,7 +50,7 @@ type Staging struct {
 	// Of writer and followers.
 	mu        sync.Mutex
 	changed   chan struct{} // closed and replaced when what follows changes
-	written   int64         // sealed bytes that lie in staged
+	written   int64         // sealed bytes that lie in staged, or in body
 	visible   int64         // those that followers may read
 	settled   bool
 	failure   error // why followers end; nil for none
@@ -103,12 +105,17 @@ func (s *Staging) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// sealedWriter is where sealed packages go: into the store, and in sight of followers.
+// sealedWriter is where sealed packages go: into the store, and in sight of followers. A
+// package that is first and last stays in memory.
 type sealedWriter struct{ s *Staging }
 
-func (w sealedWriter) Write(p []byte) (int, error) {
-	n, err := w.s.staged.Write(p)
-	if err != nil {
+func (w sealedWriter) Write(p []byte) (n int, err error) {
+	if w.s.finished && w.s.written == 0 {
+		w.s.mu.Lock()
+		w.s.body = bytes.Clone(p)
+		w.s.mu.Unlock()
+		n = len(p)
+	} else if n, err = w.s.staged.Write(p); err != nil {
 		return n, err
 	}
 	w.s.mu.Lock()
@@ -145,8 +152,21 @@ func (s *Staging) Finish() error {
 	}
 	s.hashes, s.digest = s.hasher.finish()
 	s.size = s.taken
-	s.content = &content{src: s.staged, close: func() error { return nil }, key: s.secret, size: s.size, held: -1}
+	s.content = &content{src: sealedBytes{s}, close: func() error { return nil }, key: s.secret, size: s.size, held: -1}
 	return nil
+}
+
+// sealedBytes reads what was sealed so far.
+type sealedBytes struct{ s *Staging }
+
+func (b sealedBytes) ReadAt(p []byte, off int64) (int, error) {
+	b.s.mu.Lock()
+	body := b.s.body
+	b.s.mu.Unlock()
+	if body != nil {
+		return bytes.NewReader(body).ReadAt(p, off)
+	}
+	return b.s.staged.ReadAt(p, off)
 }
 
 // ReadAt reads plain bytes after Finish, until Discard.
@@ -170,29 +190,66 @@ func (s *Staging) Digest() packhouse.Digest { return s.digest }
 // catalog must record; only then may a transaction refer to it. After an error the
 // bytes are gone, and trying again means staging again (reliability.md R4).
 func (s *Staging) Keep(ctx context.Context, generation int64) (packhouse.BlobRef, error) {
-	switch {
-	case s.writeErr != nil:
-		return packhouse.BlobRef{}, s.writeErr
-	case s.content == nil:
-		return packhouse.BlobRef{}, errUnfinished
-	case s.kept:
-		return packhouse.BlobRef{}, errKept
+	if err := s.mayKeep(); err != nil {
+		return packhouse.BlobRef{}, err
 	}
-	if err := s.ended(); err != nil {
-		return packhouse.BlobRef{}, fmt.Errorf("keep blob %s: %w", s.digest, err)
-	}
-	s.kept = true
-	ref := packhouse.BlobRef{Digest: s.digest, Size: s.size, Generation: generation, KeyID: s.key.KeyID}
 	object, err := s.keyset.object(s.digest, generation)
 	if err != nil {
 		return packhouse.BlobRef{}, fmt.Errorf("keep blob %s: %w", s.digest, err)
 	}
-	ref.Object = string(object)
-	if ref.WrappedKey, err = s.keyset.aead.Encrypt(s.secret, blobPlace(s.key.DomainID, ref)); err != nil {
-		return packhouse.BlobRef{}, fmt.Errorf("keep blob %s: wrap key: %w", s.digest, err)
+	ref, err := s.ref(object, generation)
+	if err != nil {
+		return packhouse.BlobRef{}, err
+	}
+	if s.body != nil {
+		if _, err := s.staged.Write(s.body); err != nil {
+			return packhouse.BlobRef{}, fmt.Errorf("keep blob %s: %w", s.digest, err)
+		}
 	}
 	if err := s.staged.Commit(ctx, object); err != nil {
 		return packhouse.BlobRef{}, fmt.Errorf("keep blob %s: %w", s.digest, err)
+	}
+	return ref, nil
+}
+
+// KeepForRow is Keep for a blob whose row is about to be inserted. A small one (64 KiB and
+// less) is not made durable here where the store is a blob.RowStore: its sealed bytes are
+// returned for the transaction that inserts the row (R2 step 7). body is nil for all others.
+// It is never changed.
+func (s *Staging) KeepForRow(ctx context.Context, generation int64) (ref packhouse.BlobRef, body []byte, err error) {
+	if s.body == nil || s.vault.rows == nil {
+		ref, err = s.Keep(ctx, generation)
+		return ref, nil, err
+	}
+	if err := s.mayKeep(); err != nil {
+		return packhouse.BlobRef{}, nil, err
+	}
+	ref, err = s.ref(s.vault.rows.RowKey(generation), generation)
+	return ref, s.body, err
+}
+
+// mayKeep is asked once, before the bytes are kept.
+func (s *Staging) mayKeep() error {
+	switch {
+	case s.writeErr != nil:
+		return s.writeErr
+	case s.content == nil:
+		return errUnfinished
+	case s.kept:
+		return errKept
+	}
+	if err := s.ended(); err != nil {
+		return fmt.Errorf("keep blob %s: %w", s.digest, err)
+	}
+	s.kept = true
+	return nil
+}
+
+// ref is what the catalog records of the blob.
+func (s *Staging) ref(object blob.Key, generation int64) (ref packhouse.BlobRef, err error) {
+	ref = packhouse.BlobRef{Digest: s.digest, Size: s.size, Generation: generation, KeyID: s.key.KeyID, Object: string(object)}
+	if ref.WrappedKey, err = s.keyset.aead.Encrypt(s.secret, blobPlace(s.key.DomainID, ref)); err != nil {
+		return packhouse.BlobRef{}, fmt.Errorf("keep blob %s: wrap key: %w", s.digest, err)
 	}
 	return ref, nil
 }

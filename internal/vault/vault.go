@@ -20,15 +20,19 @@ var ErrDamaged = errors.New("vault: damaged")
 // Vault seals and opens. Its methods may be used from several goroutines.
 type Vault struct {
 	store   blob.Store
+	rows    blob.RowStore // store, where it reads objects out of rows; nil where it does not
 	keysets *keysets
 	small   smallBlobs
 	// windowed counts the packages in windows of stagings.
 	windowed atomic.Int64
+	damaged  func(packhouse.BlobRef, error) // of OnDamage; nil for none
 }
 
-// New makes a vault over a blob store and a key provider.
+// New makes a vault over a blob store and a key provider. Small blobs can lie in rows if
+// the store is a blob.RowStore: see KeepForRow.
 func New(store blob.Store, provider keys.Provider) *Vault {
-	return &Vault{store: store, keysets: newKeysets(provider)}
+	rows, _ := store.(blob.RowStore)
+	return &Vault{store: store, rows: rows, keysets: newKeysets(provider)}
 }
 
 // NewKeyset makes a keyset for a new domain (or the installation), wrapped by keyID.
@@ -86,16 +90,17 @@ func (v *Vault) openSealed(ctx context.Context, k packhouse.KeyRef, r packhouse.
 	}
 	key, err := ks.aead.Decrypt(r.WrappedKey, blobPlace(k.DomainID, r))
 	if err != nil {
-		return nil, fmt.Errorf("open blob %s: key: %w: %w", r.Digest, ErrDamaged, err)
+		return nil, v.tell(r, fmt.Errorf("open blob %s: key: %w: %w", r.Digest, ErrDamaged, err))
 	}
 	object, err := v.store.Open(ctx, blob.Key(r.Object))
 	if err != nil {
-		return nil, fmt.Errorf("open blob %s: %w", r.Digest, err)
+		return nil, v.tell(r, fmt.Errorf("open blob %s: %w", r.Digest, err))
 	}
 	c := newContent(object, key, r.Size)
+	c.vault, c.ref = v, r
 	if want, err := sealedSize(r.Size); err != nil || object.Size() != want {
-		return nil, errors.Join(fmt.Errorf("open blob %s: %d bytes stored for %d plain: %w",
-			r.Digest, object.Size(), r.Size, ErrDamaged), c.Close())
+		return nil, v.tell(r, errors.Join(fmt.Errorf("open blob %s: %d bytes stored for %d plain: %w",
+			r.Digest, object.Size(), r.Size, ErrDamaged), c.Close()))
 	}
 	return c, nil
 }

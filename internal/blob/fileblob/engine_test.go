@@ -121,16 +121,24 @@ func copyOf(t *testing.T, dir string) string {
 	return to
 }
 
-// The scenario's versions. Two have the same bytes; the last is taken away again.
-var scenarioVersions = []string{"1.0", "1.1", "2.0", "3.0"}
+// The scenario's versions. Two have the same bytes; one is so small that its bytes lie in
+// the database; the last is taken away again.
+var scenarioVersions = []string{"1.0", "1.1", "2.0", smallVersion, "3.0"}
 
-const goneVersion = "3.0"
+const (
+	smallVersion = "2.1"
+	goneVersion  = "3.0"
+)
 
 func bytesOf(version string) []byte {
-	if version == "1.1" {
+	times := 5000 // more than one sealed chunk
+	switch version {
+	case "1.1":
 		version = "1.0"
+	case smallVersion:
+		times = 100
 	}
-	return bytes.Repeat([]byte("content of "+version+"; "), 4000) // more than one sealed chunk
+	return bytes.Repeat([]byte("content of "+version+"; "), times)
 }
 
 func versionRef(version string) packhouse.VersionRef {
@@ -314,13 +322,37 @@ func failingAt(t *testing.T, m *machine, cause error, n int, forever bool) (reac
 	return reached
 }
 
-// distinct counts different contents.
+// distinct counts different contents that do not lie in the database.
 func distinct(versions []string) int {
 	contents := map[string]bool{}
 	for _, v := range versions {
-		contents[string(bytesOf(v))] = true
+		if v != smallVersion {
+			contents[string(bytesOf(v))] = true
+		}
 	}
 	return len(contents)
+}
+
+// R2, performance row 11: what lies in the database asks nothing of the disk, so that the
+// transaction's sync is the only one, and is there after a restart.
+func TestSmallPublishMakesNoFile(t *testing.T) {
+	from, admin := template(t)
+	m := start(t, copyOf(t, from), fileblob.NewDisk(t), admin)
+	calls := 0
+	m.disk.Inject(func(int, string) error { calls++; return nil })
+	if err := m.publish(t.Context(), smallVersion); err != nil || calls != 0 {
+		t.Errorf("%d calls of the disk, %v", calls, err)
+	}
+	if err := m.publish(t.Context(), "1.0"); err != nil || calls == 0 {
+		t.Errorf("%d calls of the disk for large content, %v", calls, err)
+	}
+	m.disk.Inject(nil)
+	m.stop()
+	next := start(t, m.dir, m.disk, admin)
+	defer next.stop()
+	if got, err := next.read(smallVersion); err != nil || !bytes.Equal(got, bytesOf(smallVersion)) {
+		t.Errorf("after a restart: %d bytes, %v", len(got), err)
+	}
 }
 
 // R4, R21: what a door answers for each cause.

@@ -96,17 +96,13 @@ func (s *Store) Close() error {
 	return errors.Join(err, s.hold.Close(), s.disk.Close())
 }
 
-// Stage begins an object.
+// Stage begins an object. Its file is made when it is first written: many objects never
+// need one.
 func (s *Store) Stage(ctx context.Context) (blob.Staged, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	name := path.Join(s.run, strings.ToLower(rand.Text()))
-	f, err := s.disk.Create(name)
-	if err != nil {
-		return nil, fmt.Errorf("stage object: %w", err)
-	}
-	return &staged{store: s, name: name, file: f}, nil
+	return &staged{store: s}, nil
 }
 
 // Open opens an object. It stays readable when the object is deleted.

@@ -111,7 +111,11 @@ func TestSweepTakesOnlyWhatDeadProcessesLeft(t *testing.T) {
 	dead, alive, sweeper := openDir(t, dir), openDir(t, dir), openDir(t, dir)
 	for range 3 {
 		for _, s := range []*Store{dead, alive, sweeper} {
-			if _, err := s.Stage(t.Context()); err != nil {
+			st, err := s.Stage(t.Context())
+			if err == nil {
+				_, err = st.Write([]byte("x"))
+			}
+			if err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -2,41 +2,49 @@ package fileblob
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
+	"strings"
 	"sync"
 
 	"github.com/packhouse/packhouse/internal/blob"
 )
 
-// staged is a file in staging.
+// staged is a file in staging, made when it is first needed.
 type staged struct {
 	store *Store
 
 	// Of the writer. Readers do not wait for it while it waits for the disk.
 	mu     sync.Mutex
-	file   file // being written; nil when closed
+	file   file // being written; nil before it is made, and when closed
+	ended  bool // committed, or dropped: nothing more is written
 	kept   bool
 	failed error
 
 	// Of readers.
 	rmu    sync.Mutex
-	name   string // where the bytes lie, "" when they are dropped
+	name   string // where the bytes lie, "" while there are none
 	reader file   // apart from file, which Commit must close; nil before the first ReadAt
-	gone   bool   // discarded
+	gone   bool   // dropped or discarded
 }
 
 // Write takes bytes. After an error, the object can only be discarded.
 func (s *staged) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.file == nil {
+	if s.ended {
 		return 0, blob.ErrClosed
 	}
 	if s.failed != nil {
 		return 0, s.failed
+	}
+	if err := s.create(); err != nil {
+		s.failed = err
+		return 0, err
 	}
 	n, err := s.file.Write(p)
 	if err != nil {
@@ -44,6 +52,21 @@ func (s *staged) Write(p []byte) (int, error) {
 		return n, s.failed
 	}
 	return n, nil
+}
+
+// create makes the file unless there is one. The caller holds mu.
+func (s *staged) create() error {
+	if s.file != nil {
+		return nil
+	}
+	name := path.Join(s.store.run, strings.ToLower(rand.Text()))
+	f, err := s.store.disk.Create(name)
+	if err != nil {
+		return fmt.Errorf("stage object: %w", err)
+	}
+	s.file = f
+	s.move(name)
+	return nil
 }
 
 // ReadAt reads what was written so far; after Commit too, until Discard.
@@ -58,8 +81,11 @@ func (s *staged) ReadAt(p []byte, off int64) (int, error) {
 func (s *staged) openReader() (file, error) {
 	s.rmu.Lock()
 	defer s.rmu.Unlock()
-	if s.gone || s.name == "" {
+	if s.gone {
 		return nil, blob.ErrClosed
+	}
+	if s.name == "" {
+		return nil, io.EOF
 	}
 	if s.reader == nil {
 		r, err := s.store.disk.Open(s.name)
@@ -97,9 +123,10 @@ func (s *staged) Commit(ctx context.Context, key blob.Key) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.file == nil {
+	if s.ended {
 		return fmt.Errorf("commit object: %w", blob.ErrClosed)
 	}
+	s.ended = true
 	if err := s.commit(name); err != nil {
 		s.drop()
 		return fmt.Errorf("commit object: %w", err)
@@ -113,6 +140,9 @@ func (s *staged) Commit(ctx context.Context, key blob.Key) error {
 func (s *staged) commit(name string) error {
 	if s.failed != nil {
 		return s.failed
+	}
+	if err := s.create(); err != nil { // of an empty object
+		return err
 	}
 	f := s.file
 	if err := f.Sync(); err != nil {
@@ -146,9 +176,13 @@ func (s *staged) drop() {
 		_ = s.file.Close() // its bytes are not wanted any more
 		s.file = nil
 	}
+	s.ended = true
 	if name := s.move(""); name != "" {
 		_ = s.store.disk.Remove(name) // else it is swept
 	}
+	s.rmu.Lock()
+	defer s.rmu.Unlock()
+	s.gone = true
 }
 
 // Discard drops the object unless it was committed. It may be repeated.

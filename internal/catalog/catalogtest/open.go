@@ -12,8 +12,9 @@ import (
 	"github.com/packhouse/packhouse/internal/catalog"
 )
 
-// Open returns a private, empty catalog that is closed when the test ends. Columns are
-// not sealed.
+// Open returns a private, empty catalog that is closed when the test ends: in memory, or
+// on the server of PACKHOUSE_TEST_POSTGRES where PACKHOUSE_TEST_ENGINE is "postgres".
+// Columns are not sealed.
 func Open(t testing.TB) *catalog.DB {
 	t.Helper()
 	return OpenWith(t, catalog.Options{})
@@ -23,7 +24,7 @@ func Open(t testing.TB) *catalog.DB {
 func OpenWith(t testing.TB, o catalog.Options) *catalog.DB {
 	t.Helper()
 	if o.DSN == "" {
-		o.DSN = ":memory:"
+		o.DSN = PrivateDSN(t)
 	}
 	if o.Sealer == nil {
 		o.Sealer = PassThrough{}

@@ -68,7 +68,7 @@ func testRoundTrip(t *testing.T, w *world) {
 			}(),
 		} {
 			if !errors.Is(err, catalog.ErrExists) {
-				t.Errorf("a second %s: %v, want ErrExists", what, err)
+				return fmt.Errorf("a second %s: %w, want ErrExists", what, err)
 			}
 		}
 		return nil
@@ -178,7 +178,7 @@ func testIdentityEpoch(t *testing.T, w *world) {
 			t.Errorf("disabled principal %+v", got)
 		}
 		policies, err2 := tx.PoliciesOf(w.ctx, p.ID)
-		w.same("policies", policies, []catalog.PolicyRow{{ID: policy, Account: account, Name: "pol", Document: "2"}})
+		w.same("policies", policies, []catalog.PolicyRow{{ID: policy, Account: account, Name: "pol", Path: "/", Document: "2"}})
 		return errors.Join(err, err2)
 	})
 	w.update(func(tx *catalog.Tx) error { return tx.DeletePrincipal(w.ctx, p.ID) })

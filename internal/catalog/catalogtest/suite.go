@@ -51,12 +51,15 @@ func Run(t *testing.T, open func(t testing.TB, o catalog.Options) Opened) {
 		{"waiting logins are bounded, and old ones go", testLoginLimits},
 		{"passwords, second factors and revocations are kept (S8, S10)", testSignIn},
 		{"groups, roles, policies, keys and providers are kept (codeartifact.md 3.12)", testIdentities},
+		{"paths, permissions boundaries and versions of policies are kept (codeartifact.md 3.12)", testPlaces},
 		{"searches find by names, keywords, words and authors (npm.md 4)", testSearch},
 		{"searches follow every change and show what is listed", testSearchFollows},
 		{"what an older release wrote becomes searchable, in batches (R20)", testBackfill},
 		{"stars are kept per principal and package", testStars},
 		{"uploads grow at their end only, and expire (R12)", testUploads},
 		{"package groups are kept with their lists (codeartifact.md 3.7)", testPackageGroups},
+		{"blocks are kept, with the revisions that have blocked bytes (S47)", testBlocks},
+		{"tags of repositories are found by the beginning of their keys", testRepositoryTags},
 		{"packages of a domain are listed once, in the order of weak paths", testDomainPackages},
 		{"changes are found by their time", testChangesByTime},
 		{"webhooks are kept with a sealed secret (S37)", testWebhooks},
@@ -65,8 +68,11 @@ func Run(t *testing.T, open func(t testing.TB, o catalog.Options) Opened) {
 		{"what an insert returns is what was stored", testWritten},
 		{"no package in a repository that is gone", testGoneRepository},
 		{"new blobs, and rows found before (R14)", testNewBlobs},
+		{"bodies of small blobs come and go with their rows (R2, R14)", testBodies},
 		{"changes recorded together keep their order", testRecordMany},
 		{"cursors stay short with the longest names (codeartifact.md 1.2)", testLongCursors},
+		{"a lease has one holder, and a fencing number (R14)", testLeases},
+		{"damaged blobs are marked, released and replaced (R15)", testQuarantine},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.test(t, newWorld(t, open))

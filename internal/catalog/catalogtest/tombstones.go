@@ -19,19 +19,20 @@ var writes = []string{"AddConnection", "ApproveLogin", "DenyLogin", "InsertLogin
 	"InsertDomain", "InsertInstallation", "InsertPackage", "InsertPrincipal", "InsertRepository", "InsertToken", "InsertVersion", "PutPolicy",
 	"PutRemoteIndex", "PutResourceTags", "PutSetting", "Record", "RememberSignature", "RemoveConnection", "RemoveResourceTags", "RemoveTag",
 	"ReplaceUpstreams", "RepointVersion", "SetAccessKeyActive", "SetControls", "SetDescription", "SetOrigin", "SetOverlay", "SetStatus", "SetTag",
+	"TakeLease", "KeepLease", "HoldLease", "DropLease", "PutPass", "QuarantineBlob", "ReleaseBlob", "ReplaceBlob",
 	"TouchRemoteIndex", "UseBlob", "IndexPackages", "Star", "Unstar", "InsertSigningKey", "ExpireSigningKey", "InsertPackageGroup", "SetPackageGroupTexts", "SetPackageGroupOrigin", "DeletePackageGroup",
 	"InsertWebhook", "EnableWebhook", "MoveWebhook", "DeleteWebhook", "InsertDeliveries", "PutDelivery", "Redeliver", "PruneDeliveries",
 	"AccessKeyUsed", "AddMember", "DeleteAccessKey", "DeleteInlinePolicy", "DeletePolicy", "DeleteProvider", "DetachPolicy", "InsertPolicy",
-	"InsertProvider", "PutInlinePolicy", "RemoveMember", "UpdatePrincipal",
-	"AppendAudit", "PutResourcePolicy", "DeleteResourcePolicy"}
+	"InsertProvider", "PutInlinePolicy", "RemoveMember", "UpdatePrincipal", "InsertPolicyVersion", "SetDefaultPolicyVersion", "DeletePolicyVersion", "SetPolicyTags",
+	"AppendAudit", "InsertBlock", "DeleteBlock", "PutResourcePolicy", "DeleteResourcePolicy"}
 
 // others are reads of what has no tombstones: identities, the ledger, and content,
 // which is reached through live versions only.
-var others = []string{"CountUploads", "ExpiredUploads", "Upload", "UploadParts", "LiveTokens", "LoginByPage", "LoginByPoll", "PasswordByName", "Revoked", "SecondFactor", "AccessKey", "Accounts", "Assets", "CountStars", "Summaries", "BlobsWithoutHashes", "Changes", "LatestChange", "ChangeBefore", "AssetNames", "Webhook", "WebhookByID", "Webhooks", "EnabledWebhooks",
-	"DueDeliveries", "Deliveries", "CountWaiting", "Facts", "FindBlob", "BlobToKeep", "IdentityEpoch", "Installation",
+var others = []string{"CountUploads", "ExpiredUploads", "Upload", "UploadParts", "LiveTokens", "LoginByPage", "LoginByPoll", "PasswordByName", "Revoked", "SecondFactor", "AccessKey", "Accounts", "Assets", "AssetsFrom", "CountStars", "Summaries", "BlobsWithoutHashes", "Changes", "LatestChange", "ChangeBefore", "AssetNames", "Webhook", "WebhookByID", "Webhooks", "EnabledWebhooks",
+	"DueDeliveries", "Deliveries", "CountWaiting", "Facts", "FindBlob", "BlobToKeep", "Body", "Bodies", "IdentityEpoch", "Installation",
 	"NextGeneration", "Audit", "AuditBefore", "PoliciesOf", "Principal", "PrincipalByName", "Principals", "SigningKeys", "CurrentSigningKey", "KnownRemotes", "RemoteIndex", "Setting", "TokenByPublicID", "Tokens", "DomainPackageAt", "PackageGroupTexts",
 	"AccessKeys", "CountPolicies", "CountPrincipals", "GroupsOf", "InlinePolicies", "ManagedPolicies", "Members", "PolicyByName", "PrincipalsAfter",
-	"Provider", "Providers", "RightsOf"}
+	"Provider", "Providers", "RightsOf", "Pass", "StoredBlobs", "NewestBlob", "BlobOfObject", "KnownObjects", "CountQuarantined", "BlobUses", "AccountRows", "PasswordSince", "PolicyByID", "PolicyVersions", "PrincipalsUnder"}
 
 // testTombstones buries everything and calls every read. A new method of Tx must be
 // put on one of the lists.
@@ -65,6 +66,7 @@ func testTombstones(t *testing.T, w *world) {
 		"CountDomains":      func(tx *catalog.Tx) ([]any, error) { return result(tx.CountDomains(w.ctx, account)) },
 		"Repository":        func(tx *catalog.Tx) ([]any, error) { return result(tx.Repository(w.ctx, w.a.Ref)) },
 		"CountRepositories": func(tx *catalog.Tx) ([]any, error) { return result(tx.CountRepositories(w.ctx, w.domain.ID)) },
+		"RepositoryBytes":   func(tx *catalog.Tx) ([]any, error) { return result(tx.RepositoryBytes(w.ctx, w.a.ID)) },
 		"Graph":             func(tx *catalog.Tx) ([]any, error) { return result(tx.Graph(w.ctx, w.domain.ID)) },
 		"Origins": func(tx *catalog.Tx) ([]any, error) {
 			return result(tx.Origins(w.ctx, both, []packhouse.PackageName{name("box")}))
@@ -102,6 +104,8 @@ func testTombstones(t *testing.T, w *world) {
 		"DomainPackages": func(tx *catalog.Tx) ([]any, error) {
 			return result(tx.DomainPackages(w.ctx, w.domain.ID, catalog.DomainPackage{}, "/", "0", 10))
 		},
+		"Blocks":         func(tx *catalog.Tx) ([]any, error) { return result(tx.Blocks(w.ctx, w.domain.ID)) },
+		"RepositoryTags": func(tx *catalog.Tx) ([]any, error) { return result(tx.RepositoryTags(w.ctx, w.domain.ID, "k")) },
 		"ResourceTags": func(tx *catalog.Tx) ([]any, error) {
 			a, err := tx.ResourceTags(w.ctx, catalog.TaggedDomain, w.domain.ID)
 			b, err2 := tx.ResourceTags(w.ctx, catalog.TaggedRepository, w.a.ID)
@@ -185,9 +189,12 @@ func testTombstones(t *testing.T, w *world) {
 			return errUndo
 		})
 	}
-	below := []string{"Receivers, versions", "Version", "VersionsByKey", "AllVersions", "Versions", "Tags", "Resolve, versions and tags", "ResolveAsset, versions", "Held"}
+	below := []string{"RepositoryBytes", "Receivers, versions", "Version", "VersionsByKey", "AllVersions", "Versions", "Tags", "Resolve, versions and tags", "ResolveAsset, versions", "Held"}
 	record := []string{"Package", "LockPackage", "Packages", "Resolve", "Search", "Listed", "Starred", "DomainPackages"}
 	w.update(fill)
+	w.update(func(tx *catalog.Tx) error {
+		return tx.InsertBlock(w.ctx, w.domain.ID, catalog.BlockRow{BlockEntry: packhouse.BlockEntry{Target: "npm/box"}, Name: name("box")})
+	})
 	check("before", false)
 	w.update(func(tx *catalog.Tx) error { return tx.DeleteVersion(w.ctx, v.ID) })
 	check("version deleted", true, below...)

@@ -23,6 +23,7 @@ var (
 	_ format.Format      = Format{}
 	_ format.Inspector   = Format{}
 	_ format.ErrorWriter = Format{}
+	_ format.Hosted      = Format{}
 )
 
 // New returns the room.
@@ -39,6 +40,9 @@ func (Format) Spec() format.Spec {
 		MaxAsset:   5 << 30,
 	}
 }
+
+// HostedPath puts the default namespace before a name (generic.md 1).
+func (Format) HostedPath() []string { return []string{"-"} }
 
 // Canonical checks a namespace and a name, which are kept exactly as given. Errors:
 // Invalid "invalid_namespace", "invalid_name". Source: generic.md 1.

@@ -3,19 +3,21 @@ package generic
 import (
 	"bytes"
 	"html/template"
-	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/packhouse/packhouse/internal/format"
+	"github.com/packhouse/packhouse/internal/httpx"
 )
 
 // pages are the lists as browsers see them. Every value is escaped for its place
 // (reliability.md S35); links are relative to the list's address with its last slash,
 // which base gives, because lists answer without it too.
-var pages = template.Must(template.New("").Funcs(template.FuncMap{"escape": url.PathEscape, "path": escapePath}).Parse(`
+var pages = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("").Funcs(template.FuncMap{"escape": url.PathEscape, "path": escapePath}).Parse(`
 {{- define "head"}}<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{{.}}</title></head>
@@ -39,6 +41,7 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{"escape": url.
 </body>
 </html>
 {{end}}{{end}}`))
+})
 
 // pagePolicy is that of reliability.md S34 for a page without scripts, styles and forms.
 const pagePolicy = "default-src 'none'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'"
@@ -50,7 +53,7 @@ func writePage(w http.ResponseWriter, r *format.Request, page string, list any) 
 	if v := r.Var("version"); v != "" {
 		base += url.PathEscape(v) + "/"
 	}
-	if err := pages.ExecuteTemplate(&b, page, struct{ Base, List any }{base, list}); err != nil {
+	if err := pages().ExecuteTemplate(&b, page, struct{ Base, List any }{base, list}); err != nil {
 		return err
 	}
 	h := w.Header()
@@ -84,22 +87,12 @@ func escapePath(path string) string {
 // JSON, where it is named too, comes after.
 func wantsHTML(h http.Header) bool {
 	html, json := 0.0, 0.0
-	for _, line := range h.Values("Accept") {
-		for item := range strings.SplitSeq(line, ",") {
-			t, params, err := mime.ParseMediaType(item)
-			if err != nil {
-				continue
-			}
-			q, err := strconv.ParseFloat(params["q"], 64)
-			if err != nil {
-				q = 1
-			}
-			switch t {
-			case "text/html":
-				html = q
-			case "application/json":
-				json = q
-			}
+	for t, q := range httpx.MediaTypes(h) {
+		switch t {
+		case "text/html":
+			html = q
+		case "application/json":
+			json = q
 		}
 	}
 	return html > json

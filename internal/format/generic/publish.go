@@ -65,7 +65,7 @@ func (p protocol) publish(w http.ResponseWriter, r *format.Request, up upload, r
 	ref := up.ref
 	out, err := p.house.Publish(r.Context(), r.Who, format.Publication{
 		Package: ref.PackageRef, DisplayName: ref.Package.Name, Version: ref.Version, Unfinished: up.unfinished,
-		Assets: []format.NewAsset{{Name: ref.Asset, MediaType: contentType(ref.Asset), Content: staged, Declared: up.declared, Replaces: replaces}},
+		Assets: []format.NewAsset{{Name: ref.Asset, MediaType: contentType(ref.Asset), Content: staged, Declared: up.declared, Replaces: replaces, Overwrite: !up.conditional()}},
 	})
 	if err != nil {
 		return err
@@ -109,13 +109,13 @@ func uploadOf(ref packhouse.AssetRef, h http.Header) (up upload, err error) {
 // that If-Match lets the upload replace, "" for none. Publish decides again, with the
 // package locked. To those who may not publish it tells nothing: Stage refuses them.
 func (p protocol) admit(r *format.Request, up upload) (replaces string, err error) {
-	conditional := up.header.Get("If-Match") != ""
+	mustExist := up.header.Get("If-Match") != ""
 	held, err := p.house.Held(r.Context(), r.Who, up.ref.PackageRef, up.ref.Version)
 	switch kind := packhouse.KindOf(err); {
 	case err == nil && !held.Writer, err != nil && kind == packhouse.KindDenied:
 		return "", nil
 	case err != nil && kind == packhouse.KindNotFound:
-		if conditional && (packhouse.ReasonOf(err) == "package-version_not_found" || packhouse.ReasonOf(err) == "package_not_found") {
+		if mustExist && (packhouse.ReasonOf(err) == "package-version_not_found" || packhouse.ReasonOf(err) == "package_not_found") {
 			return "", preconditionFailed("file %s does not exist", up.ref.Asset)
 		}
 		return "", nil
@@ -129,21 +129,27 @@ func (p protocol) admit(r *format.Request, up upload) (replaces string, err erro
 	}
 	for _, a := range v.Assets {
 		if a.Name == up.ref.Asset {
-			return up.onto(v, a)
+			return up.onto(held, a)
 		}
 	}
 	switch {
-	case conditional:
+	case mustExist:
 		return "", preconditionFailed("file %s does not exist", up.ref.Asset)
-	case v.Status != packhouse.Unfinished:
+	case v.Status != packhouse.Unfinished && !held.LateAssets:
 		return "", packhouse.Conflictf("version_finished", packhouse.ResourceVersion, v.Ref.Version,
 			"version %s is %s; files can be added only while it is Unfinished", v.Ref.Version, v.Status)
 	}
 	return "", nil
 }
 
+// conditional reports whether the upload depends on what is there.
+func (u upload) conditional() bool {
+	return u.header.Get("If-Match") != "" || u.header.Get("If-None-Match") != ""
+}
+
 // onto decides about an upload to a path that has a file.
-func (u upload) onto(v format.HeldVersion, a packhouse.Asset) (replaces string, err error) {
+func (u upload) onto(held format.Held, a packhouse.Asset) (replaces string, err error) {
+	v := held.Versions[0]
 	if httpx.NoneMatch(u.header, etag(a.Digest.Hex())) {
 		return "", preconditionFailed("file %s exists already", a.Name)
 	}
@@ -154,7 +160,11 @@ func (u upload) onto(v format.HeldVersion, a packhouse.Asset) (replaces string, 
 		}
 		return a.Digest.Hex(), nil
 	}
-	if differs {
+	overwrites := v.Status == packhouse.Unfinished && held.Overwrite
+	switch {
+	case overwrites && u.conditional():
+		return a.Digest.Hex(), nil // the bytes that the condition was about
+	case differs && !overwrites:
 		return "", packhouse.Conflictf("version_exists", packhouse.ResourceVersion, v.Ref.Version,
 			"version %s exists with other bytes in %s", v.Ref.Version, a.Name)
 	}

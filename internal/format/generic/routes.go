@@ -1,7 +1,6 @@
 package generic
 
 import (
-	"mime"
 	"net/http"
 	"net/url"
 	"path"
@@ -210,11 +209,9 @@ func wantsText(r *http.Request) bool {
 	if !strings.HasPrefix(agent, "curl/") && !strings.HasPrefix(agent, "Wget/") {
 		return false
 	}
-	for _, line := range r.Header.Values("Accept") {
-		for item := range strings.SplitSeq(line, ",") {
-			if t, _, err := mime.ParseMediaType(item); err == nil && strings.HasSuffix(t, "json") {
-				return false
-			}
+	for t := range httpx.MediaTypes(r.Header) {
+		if strings.HasSuffix(t, "json") {
+			return false
 		}
 	}
 	return true

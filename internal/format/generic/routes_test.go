@@ -157,7 +157,12 @@ func TestPutDecidesBeforeTheBody(t *testing.T) {
 		v.Assets = []packhouse.Asset{{Name: "a", Digest: old}}
 		return format.Held{Versions: []format.HeldVersion{v}, Writer: writer}
 	}
+	set := func(h format.Held, overwrite, late bool) format.Held {
+		h.Overwrite, h.LateAssets = overwrite, late
+		return h
+	}
 	none := packhouse.NotFoundf(packhouse.ResourcePackage, "box", "none")
+	other := strings.Repeat("0", 64)
 	tag := etag(hex.EncodeToString(old[:]))
 	for _, tt := range []struct {
 		name, path    string
@@ -167,6 +172,13 @@ func TestPutDecidesBeforeTheBody(t *testing.T) {
 		wantReplaces  bool
 	}{
 		{name: "a new package", path: "a", house: house{heldErr: none}},
+		{name: "a late file where they are taken", path: "b", house: house{held: set(one(packhouse.Published, true), false, true)}},
+		{name: "a late file of an archived version", path: "b", house: house{held: set(one(packhouse.Archived, true), false, true)}, wantReason: "version_exists"},
+		{name: "other bytes, by their sum", path: "a", header: "X-Checksum-Sha256", value: other, house: house{held: one(packhouse.Unfinished, true)}, wantReason: "version_exists"},
+		{name: "other bytes where they are taken", path: "a", header: "X-Checksum-Sha256", value: other, house: house{held: set(one(packhouse.Unfinished, true), true, false)}},
+		{name: "other bytes of a finished version", path: "a", header: "X-Checksum-Sha256", value: other, house: house{held: set(one(packhouse.Published, true), true, true)}, wantReason: "version_exists"},
+		{name: "other bytes under a condition that holds", path: "a", header: "If-None-Match", value: `"x"`, house: house{held: set(one(packhouse.Unfinished, true), true, false)}, wantReplaces: true},
+		{name: "other bytes under a condition that does not", path: "a", header: "If-Match", value: `"x"`, house: house{held: set(one(packhouse.Unfinished, true), true, false)}, wantReason: reasonPrecondition},
 		{name: "a bad path", path: "a:b", wantReason: "invalid_asset_name"},
 		{name: "a bad header", path: "a", header: headerUnfinished, value: "maybe", wantReason: "invalid_header"},
 		{name: "a part of a file", path: "a", header: "Content-Range", value: "bytes 0-1/2", wantReason: "partial_put"},
@@ -200,6 +212,9 @@ func TestPutDecidesBeforeTheBody(t *testing.T) {
 			wantRead := tt.wantReason == "" || tt.house.repeated
 			if b.read != wantRead || (tt.house.got != nil) != wantRead {
 				t.Fatalf("body read: %v, published %+v, want %v", b.read, tt.house.got, wantRead)
+			}
+			if a := tt.house.got; wantRead && a.Assets[0].Overwrite != (tt.header != "If-Match" && tt.header != "If-None-Match") {
+				t.Errorf("overwrites: %v with %s", a.Assets[0].Overwrite, tt.header)
 			}
 			if wantRead && (tt.house.got.Package.Package.Namespace != "default" || (tt.house.got.Assets[0].Replaces != "") != tt.wantReplaces) {
 				t.Errorf("published %+v", tt.house.got)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/packhouse/packhouse/internal/format"
 )
@@ -19,7 +20,9 @@ const yarnrc = block("yarn")
 
 // yarnMaps are the keys of the block that hold more than one value. A second one would
 // hide what the user's own holds, so login does not write below it.
-var yarnMaps = regexp.MustCompile(`(?m)^["']?(npmScopes|unsafeHttpWhitelist)["']?[ \t]*:`)
+var yarnMaps = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?m)^["']?(npmScopes|unsafeHttpWhitelist)["']?[ \t]*:`)
+})
 
 func yarnLogin(_ context.Context, s format.Setup) ([]string, error) {
 	settings, err := yarnSettings(s)
@@ -31,7 +34,7 @@ func yarnLogin(_ context.Context, s format.Setup) ([]string, error) {
 		return nil, err
 	}
 	err = yarnrc.write(path, func(rest, _ []byte) ([]string, error) {
-		for _, own := range yarnMaps.FindAllSubmatch(rest, -1) {
+		for _, own := range yarnMaps().FindAllSubmatch(rest, -1) {
 			for _, line := range settings {
 				if strings.HasPrefix(line, string(own[1])+":") {
 					return nil, fmt.Errorf("%s sets %s already; add to it by hand what packhouse login yarn --print shows", path, own[1])

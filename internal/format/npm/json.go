@@ -3,9 +3,8 @@ package npm
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
 	"iter"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -18,44 +17,41 @@ func checkJSON(doc []byte) error {
 	if !json.Valid(doc) {
 		return invalidDocument("document is not valid JSON")
 	}
-	dec := json.NewDecoder(bytes.NewReader(doc))
-	dec.UseNumber()
-	// Each open container: nil for an array, the keys so far for an object.
-	var open []map[string]struct{}
-	wantKey := false
-	for {
-		token, err := dec.Token()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return invalidDocument("document is not valid JSON")
-		}
-		switch token {
-		case json.Delim('{'), json.Delim('['):
+	var keys [][]byte // of all open objects, decoded
+	var open []int    // how many keys were there when each open object or array began
+	for i := 0; i < len(doc); i++ {
+		switch doc[i] {
+		case '{', '[':
 			if len(open) == maxDepth {
 				return invalidDocument("document is nested more than %d levels deep", maxDepth)
 			}
-			var keys map[string]struct{}
-			if token == json.Delim('{') {
-				keys = map[string]struct{}{}
+			open = append(open, len(keys))
+		case '}', ']':
+			first := open[len(open)-1]
+			if key, twice := repeated(keys[first:]); twice {
+				return invalidDocument("document has the key %q twice in one object", key)
 			}
-			open = append(open, keys)
-		case json.Delim('}'), json.Delim(']'):
-			open = open[:len(open)-1]
-		default:
-			if key, ok := token.(string); ok && wantKey {
-				keys := open[len(open)-1]
-				if _, twice := keys[key]; twice {
-					return invalidDocument("document has the key %q twice in one object", key)
-				}
-				keys[key] = struct{}{}
-				wantKey = false
-				continue
+			keys, open = keys[:first], open[:len(open)-1]
+		case '"':
+			end := skipString(doc, i)
+			if colon := skipSpace(doc, end); colon < len(doc) && doc[colon] == ':' {
+				keys = append(keys, unquoteBytes(doc[i:end]))
 			}
+			i = end - 1
 		}
-		wantKey = len(open) > 0 && open[len(open)-1] != nil
 	}
+	return nil
+}
+
+// repeated finds a key that is there twice. It sorts the keys.
+func repeated(keys [][]byte) (key []byte, twice bool) {
+	slices.SortFunc(keys, bytes.Compare)
+	for i := 1; i < len(keys); i++ {
+		if bytes.Equal(keys[i-1], keys[i]) {
+			return keys[i], true
+		}
+	}
+	return nil, false
 }
 
 // member is one member of an object, as slices of the object's text.

@@ -148,6 +148,9 @@ func (d *document) writeVersion(w io.Writer) error {
 		}
 	}
 	if e == nil {
+		if err := d.refusal(d.key.Arg); err != nil {
+			return err
+		}
 		err := packhouse.NotFoundf(packhouse.ResourceVersion, d.key.Arg, "package %s has no version and no tag %s in repository %s", d.name, d.key.Arg, d.view.Repo.Name)
 		if latest := d.tags[defaultTag]; latest != "" {
 			err.Near = latest
@@ -207,6 +210,7 @@ func (d *document) writePackument(ctx context.Context, w io.Writer, abbreviated 
 			return err
 		}
 	}
+	b = d.appendWithheld(b)
 	_, err := w.Write(append(b, "}\n"...))
 	return err
 }

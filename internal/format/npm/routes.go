@@ -1,11 +1,8 @@
 package npm
 
 import (
-	"mime"
 	"net/http"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/packhouse/packhouse"
 	"github.com/packhouse/packhouse/internal/format"
@@ -116,14 +113,9 @@ func (p protocol) document(w http.ResponseWriter, r *format.Request, kind, arg s
 // wantsAbbreviated reports whether the client takes the short form, whatever else it
 // takes. Source: npm.md 2.
 func wantsAbbreviated(h http.Header) bool {
-	for _, line := range h.Values("Accept") {
-		for item := range strings.SplitSeq(line, ",") {
-			mediaType, params, err := mime.ParseMediaType(item)
-			if err != nil || mediaType != typeAbbreviated {
-				continue
-			}
-			q, err := strconv.ParseFloat(params["q"], 64)
-			return params["q"] == "" || err == nil && q > 0
+	for t, q := range httpx.MediaTypes(h) {
+		if t == typeAbbreviated {
+			return q > 0
 		}
 	}
 	return false

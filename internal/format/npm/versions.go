@@ -46,6 +46,9 @@ func withoutBuild(version string) string {
 	return key
 }
 
+// Prerelease reports whether a version is a pre-release.
+func (Format) Prerelease(version string) bool { return isPrerelease(version) }
+
 // isPrerelease reports whether a valid version is a pre-release.
 func isPrerelease(version string) bool { return strings.Contains(withoutBuild(version), "-") }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/packhouse/packhouse"
 	"github.com/packhouse/packhouse/internal/blob/memblob"
+	"github.com/packhouse/packhouse/internal/blob/rowblob"
 	"github.com/packhouse/packhouse/internal/keys"
 	"github.com/packhouse/packhouse/internal/keys/local"
 	"github.com/packhouse/packhouse/internal/vault"
@@ -23,6 +24,21 @@ func New(t testing.TB) *vault.Vault {
 // NewParts is New for tests that look beneath or need the key provider too.
 func NewParts(t testing.TB) (*vault.Vault, *memblob.Store, keys.Provider) {
 	t.Helper()
+	store, provider := parts(t)
+	return vault.New(store, provider), store, provider
+}
+
+// NewWithRows is NewParts for a vault whose small blobs lie in rows, once the store is
+// attached to them.
+func NewWithRows(t testing.TB) (*vault.Vault, *rowblob.Store, keys.Provider) {
+	t.Helper()
+	others, provider := parts(t)
+	store := rowblob.New(others)
+	return vault.New(store, provider), store, provider
+}
+
+func parts(t testing.TB) (*memblob.Store, keys.Provider) {
+	t.Helper()
 	provider := Keys(t)
 	store := memblob.New()
 	t.Cleanup(func() {
@@ -30,7 +46,7 @@ func NewParts(t testing.TB) (*vault.Vault, *memblob.Store, keys.Provider) {
 			t.Errorf("%d objects are still staged", n)
 		}
 	})
-	return vault.New(store, provider), store, provider
+	return store, provider
 }
 
 // Keys returns a throw-away key provider with one default key.
