@@ -59,15 +59,19 @@ func (g guarded) call(cmd *cobra.Command, method, path string, query url.Values,
 	return c.Call(cmd.Context(), method, path, query, in, out)
 }
 
-// arn asks for the repository's ARN.
-func (g guarded) arn(cmd *cobra.Command) (string, error) {
+// described is what a cooldown's commands ask of a repository.
+type described struct {
+	ARN         string     `json:"arn"`
+	Connections []struct{} `json:"externalConnections"`
+}
+
+// describe asks for the repository.
+func (g guarded) describe(cmd *cobra.Command) (described, error) {
 	var out struct {
-		Repository struct {
-			ARN string `json:"arn"`
-		} `json:"repository"`
+		Repository described `json:"repository"`
 	}
 	err := g.call(cmd, http.MethodGet, "/v1/repository", g.query(), nil, &out)
-	return out.Repository.ARN, err
+	return out.Repository, err
 }
 
 func newCooldownSet() *cobra.Command {
@@ -106,11 +110,16 @@ func newCooldownSet() *cobra.Command {
 		if len(tags) == 0 {
 			return usageError{errors.New("one of --age and --allow is needed")}
 		}
-		arn, err := at.arn(cmd)
+		repo, err := at.describe(cmd)
 		if err != nil {
 			return err
 		}
-		return at.call(cmd, http.MethodPost, "/v1/tag", url.Values{"resourceArn": {arn}}, map[string]any{"tags": tags}, nil)
+		err = at.call(cmd, http.MethodPost, "/v1/tag", url.Values{"resourceArn": {repo.ARN}}, map[string]any{"tags": tags}, nil)
+		if err == nil && len(repo.Connections) == 0 {
+			_, err = fmt.Fprintf(cmd.ErrOrStderr(), "Repository %s has no external connection, so this holds nothing back yet. The rule counts in the repository "+
+				"that has the connection; packhouse cooldown list --domain %s shows which.\n", *at.repository, *at.domain)
+		}
+		return err
 	}
 	return cmd
 }
@@ -124,12 +133,12 @@ func newCooldownRemove() *cobra.Command {
 	}
 	at := guardFlags(cmd, true)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		arn, err := at.arn(cmd)
+		repo, err := at.describe(cmd)
 		if err != nil {
 			return err
 		}
 		keys := []string{resolve.CooldownAgeTag, resolve.CooldownAllowTag}
-		return at.call(cmd, http.MethodPost, "/v1/untag", url.Values{"resourceArn": {arn}}, map[string]any{"tagKeys": keys}, nil)
+		return at.call(cmd, http.MethodPost, "/v1/untag", url.Values{"resourceArn": {repo.ARN}}, map[string]any{"tagKeys": keys}, nil)
 	}
 	return cmd
 }

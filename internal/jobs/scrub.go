@@ -122,6 +122,9 @@ func (s *Scrub) run(ctx context.Context, l *Lease) error {
 	if err := save(); err != nil {
 		return err
 	}
+	if p.Place == 0 {
+		return nil // nothing is stored: a new server need not tell
+	}
 	s.Log.LogAttrs(ctx, slog.LevelInfo, "all stored bytes were read", slog.Int("problems", problems), slog.Time("begun", p.Begun))
 	return nil
 }
