@@ -2,7 +2,6 @@ package codeartifact
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -106,7 +105,7 @@ func (e *Events) serve(w http.ResponseWriter, r *http.Request, rec *httpx.Record
 	case strings.HasPrefix(path, "/webhooks"):
 		return e.webhooks(w, r, c, strings.TrimPrefix(path, "/webhooks"))
 	}
-	return unknownEventAddress()
+	return unknownAddress()
 }
 
 // operation names what a method asks for at a path below /events, "" for nothing.
@@ -128,66 +127,6 @@ func (e *Events) operation(method, path string) string {
 	return op
 }
 
-func unknownEventAddress() error {
-	return &packhouse.Error{Kind: packhouse.KindUnsupported, Reason: "unknown_operation", Message: "There is no operation with this method and path."}
-}
-
-// eventCaller is who asks.
-type eventCaller struct {
-	who  packhouse.Principal
-	body []byte
-	hash [32]byte // of the signature; zero for a token
-	// current looks again whether the credential is still good.
-	current func(ctx context.Context) error
-}
-
-// caller takes a signature, or a token as package managers send it, which find knows.
-func (a *API) caller(r *http.Request, find func(ctx context.Context, token string) (packhouse.Principal, error)) (eventCaller, error) {
-	body, err := httpx.ReadAll(r.Body, a.MaxBody)
-	if packhouse.KindOf(err) == packhouse.KindTooLarge {
-		return eventCaller{}, err
-	}
-	if err != nil {
-		return eventCaller{}, incomplete(err)
-	}
-	if token := bearer(r.Header["Authorization"]); token != "" {
-		who, err := find(r.Context(), token)
-		return eventCaller{who: who, body: body, current: func(ctx context.Context) error {
-			_, err := find(ctx, token)
-			return err
-		}}, err
-	}
-	res, err := a.verifier.Verify(r, body)
-	return eventCaller{who: res.Principal, body: body, hash: res.Hash, current: func(ctx context.Context) error {
-		key, ok, err := a.verifier.Lookup(r.WithContext(ctx), res.KeyID, r.Header.Get("X-Amz-Security-Token"))
-		if err == nil && (!ok || !key.Active) {
-			err = &packhouse.Error{Kind: packhouse.KindUnauthenticated, Reason: "invalid_signature", Message: "The access key is no longer good."}
-		}
-		return err
-	}}, err
-}
-
-// bearer returns the token of a single Bearer or Basic credential, "" for anything else.
-func bearer(values []string) string {
-	if len(values) != 1 {
-		return ""
-	}
-	scheme, rest, _ := strings.Cut(strings.TrimSpace(values[0]), " ")
-	rest = strings.TrimSpace(rest)
-	switch strings.ToLower(scheme) {
-	case "bearer":
-		return rest
-	case "basic":
-		plain, err := base64.StdEncoding.DecodeString(rest)
-		if err != nil {
-			return ""
-		}
-		_, token, _ := strings.Cut(string(plain), ":")
-		return token
-	}
-	return ""
-}
-
 // tail is a stream that was asked for.
 type tail struct {
 	ops.EventQuery
@@ -198,7 +137,7 @@ type tail struct {
 // event's JSON. It reads the ledger no faster than the client takes what it sends, so
 // nothing is kept in memory for a slow one, and one that takes nothing is cut off by the
 // server's time for that.
-func (e *Events) stream(w http.ResponseWriter, r *http.Request, c eventCaller) error {
+func (e *Events) stream(w http.ResponseWriter, r *http.Request, c requester) error {
 	ctx := r.Context()
 	if e.open.Add(1) > int64(e.Streams) {
 		e.open.Add(-1)
@@ -275,14 +214,14 @@ func (e *Events) rest(ctx context.Context, rung <-chan struct{}, beat <-chan tim
 
 // begin reads what is asked for, and finds the place to begin at: behind Last-Event-ID,
 // at a time, or now.
-func (e *Events) begin(r *http.Request, c eventCaller) (t tail, err error) {
+func (e *Events) begin(r *http.Request, c requester) (t tail, err error) {
 	q := r.URL.Query()
 	for name := range q {
 		switch name {
 		case "domain", "domain-owner", "repository", "since", "follow":
 		default:
 			if !strings.HasPrefix(name, "X-Amz-") { // of a signature in the address
-				return t, invalidEvent("%q is not known; allowed: domain, domain-owner, repository, since, follow", name)
+				return t, invalidMember("%q is not known; allowed: domain, domain-owner, repository, since, follow", name)
 			}
 		}
 	}
@@ -292,38 +231,34 @@ func (e *Events) begin(r *http.Request, c eventCaller) (t tail, err error) {
 		if t.Domain.Owner == "" {
 			t.Domain.Owner = c.who.Account
 		} else if !packhouse.ValidAccountID(string(t.Domain.Owner)) {
-			return t, invalidEvent("domain-owner %q is not an account of 12 digits", t.Domain.Owner)
+			return t, invalidMember("domain-owner %q is not an account of 12 digits", t.Domain.Owner)
 		}
 	}
 	t.Repo = q.Get("repository")
 	if t.Repo != "" && t.Domain.Name == "" {
-		return t, invalidEvent("repository needs domain")
+		return t, invalidMember("repository needs domain")
 	}
 	switch q.Get("follow") {
 	case "", "true":
 		t.follow = true
 	case "false":
 	default:
-		return t, invalidEvent("follow is true or false")
+		return t, invalidMember("follow is true or false")
 	}
 	if last := r.Header.Get("Last-Event-ID"); last != "" {
 		t.After, err = strconv.ParseInt(last, 10, 64)
 		if err != nil || t.After < 0 {
-			return t, invalidEvent("Last-Event-ID %q is not the id of an event", last)
+			return t, invalidMember("Last-Event-ID %q is not the id of an event", last)
 		}
 		return t, nil
 	}
 	if since := q.Get("since"); since != "" {
 		if t.Since, err = time.Parse(time.RFC3339Nano, since); err != nil {
-			return t, invalidEvent("since %q is not a time; write 2026-01-31T12:00:00Z", since)
+			return t, invalidMember("since %q is not a time; write 2026-01-31T12:00:00Z", since)
 		}
 	}
 	t.After, err = e.Service.EventPlace(r.Context(), c.who, t.Domain, t.Since)
 	return t, err
-}
-
-func invalidEvent(format string, args ...any) error {
-	return packhouse.Invalidf(reasonConstraint, format, args...)
 }
 
 // sender writes server-sent events. The first error stays.
@@ -362,7 +297,7 @@ func (s *sender) flush() error {
 func pathName(escaped string) (string, error) {
 	name, err := url.PathUnescape(escaped)
 	if err != nil || name == "" || strings.Contains(escaped, "/") {
-		return "", unknownEventAddress()
+		return "", unknownAddress()
 	}
 	return name, nil
 }

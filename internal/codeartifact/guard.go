@@ -77,11 +77,11 @@ func (g *Guard) serve(w http.ResponseWriter, r *http.Request, rec *httpx.Record)
 	case "DeleteBlock":
 		return g.change(r, c, func() error { return g.deleteBlock(w, r, c) })
 	}
-	return unknownEventAddress()
+	return unknownAddress()
 }
 
 // change runs something that a signature may ask for once (reliability.md S7).
-func (g *Guard) change(r *http.Request, c eventCaller, run func() error) error {
+func (g *Guard) change(r *http.Request, c requester, run func() error) error {
 	if c.hash == [32]byte{} {
 		return run()
 	}
@@ -92,12 +92,12 @@ func (g *Guard) change(r *http.Request, c eventCaller, run func() error) error {
 func guardedDomain(q url.Values, who packhouse.Principal) (packhouse.DomainRef, error) {
 	d := packhouse.DomainRef{Owner: packhouse.AccountID(q.Get("domain-owner")), Name: q.Get("domain")}
 	if d.Name == "" {
-		return d, invalidEvent("domain is missing")
+		return d, invalidMember("domain is missing")
 	}
 	if d.Owner == "" {
 		d.Owner = who.Account
 	} else if !packhouse.ValidAccountID(string(d.Owner)) {
-		return d, invalidEvent("domain-owner %q is not an account of 12 digits", d.Owner)
+		return d, invalidMember("domain-owner %q is not an account of 12 digits", d.Owner)
 	}
 	return d, nil
 }
@@ -111,7 +111,7 @@ type CooldownJSON struct {
 	Allow       string   `json:"allow,omitempty"`
 }
 
-func (g *Guard) cooldowns(w http.ResponseWriter, r *http.Request, c eventCaller) error {
+func (g *Guard) cooldowns(w http.ResponseWriter, r *http.Request, c requester) error {
 	d, err := guardedDomain(r.URL.Query(), c.who)
 	if err != nil {
 		return err
@@ -132,7 +132,7 @@ type WithheldJSON struct {
 	Why     string `json:"why"` // goes on behind the version
 }
 
-func (g *Guard) withheld(w http.ResponseWriter, r *http.Request, c eventCaller) error {
+func (g *Guard) withheld(w http.ResponseWriter, r *http.Request, c requester) error {
 	q := r.URL.Query()
 	d, err := guardedDomain(q, c.who)
 	if err != nil {
@@ -157,7 +157,7 @@ func describeBlock(b packhouse.BlockEntry) BlockJSON {
 	return BlockJSON{Target: b.Target, Reason: b.Reason, Principal: b.Principal, Created: &b.Created}
 }
 
-func (g *Guard) blocks(w http.ResponseWriter, r *http.Request, c eventCaller) error {
+func (g *Guard) blocks(w http.ResponseWriter, r *http.Request, c requester) error {
 	d, err := guardedDomain(r.URL.Query(), c.who)
 	if err != nil {
 		return err
@@ -169,7 +169,7 @@ func (g *Guard) blocks(w http.ResponseWriter, r *http.Request, c eventCaller) er
 	return httpx.WriteJSON(w, http.StatusOK, map[string]any{"blocks": each(list, describeBlock)})
 }
 
-func (g *Guard) createBlock(w http.ResponseWriter, r *http.Request, c eventCaller) error {
+func (g *Guard) createBlock(w http.ResponseWriter, r *http.Request, c requester) error {
 	d, err := guardedDomain(r.URL.Query(), c.who)
 	if err != nil {
 		return err
@@ -190,7 +190,7 @@ func (g *Guard) createBlock(w http.ResponseWriter, r *http.Request, c eventCalle
 	return httpx.WriteJSON(w, http.StatusOK, describeBlock(b))
 }
 
-func (g *Guard) deleteBlock(w http.ResponseWriter, r *http.Request, c eventCaller) error {
+func (g *Guard) deleteBlock(w http.ResponseWriter, r *http.Request, c requester) error {
 	q := r.URL.Query()
 	d, err := guardedDomain(q, c.who)
 	if err != nil {

@@ -84,7 +84,7 @@ func describeDelivery(d packhouse.Delivery) DeliveryJSON {
 //	POST   /{name}/test          send a test event
 //	GET    /{name}/deliveries    ?state=&before=&max-results=
 //	POST   /{name}/redeliver     ?delivery= ; without one, all that were given up
-func (e *Events) webhooks(w http.ResponseWriter, r *http.Request, c eventCaller, path string) error {
+func (e *Events) webhooks(w http.ResponseWriter, r *http.Request, c requester, path string) error {
 	if path == "" {
 		switch r.Method {
 		case http.MethodGet:
@@ -92,7 +92,7 @@ func (e *Events) webhooks(w http.ResponseWriter, r *http.Request, c eventCaller,
 		case http.MethodPost:
 			return e.change(r, c, func() error { return e.createWebhook(w, r, c) })
 		}
-		return unknownEventAddress()
+		return unknownAddress()
 	}
 	escaped, verb, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	name, err := pathName(escaped)
@@ -101,7 +101,7 @@ func (e *Events) webhooks(w http.ResponseWriter, r *http.Request, c eventCaller,
 	}
 	run, _, changes := e.webhookVerb(r.Method, verb)
 	if run == nil {
-		return unknownEventAddress()
+		return unknownAddress()
 	}
 	if changes {
 		return e.change(r, c, func() error { return run(w, r, c, name) })
@@ -109,7 +109,7 @@ func (e *Events) webhooks(w http.ResponseWriter, r *http.Request, c eventCaller,
 	return run(w, r, c, name)
 }
 
-type webhookHandler func(w http.ResponseWriter, r *http.Request, c eventCaller, name string) error
+type webhookHandler func(w http.ResponseWriter, r *http.Request, c requester, name string) error
 
 // webhookVerb finds what a method and the word behind a webhook's name ask for.
 func (e *Events) webhookVerb(method, verb string) (run webhookHandler, op string, changes bool) {
@@ -131,14 +131,14 @@ func (e *Events) webhookVerb(method, verb string) (run webhookHandler, op string
 }
 
 // change runs something that a signature may ask for once (reliability.md S7).
-func (e *Events) change(r *http.Request, c eventCaller, run func() error) error {
+func (e *Events) change(r *http.Request, c requester, run func() error) error {
 	if c.hash == [32]byte{} {
 		return run()
 	}
 	return e.API.once(r.Context(), c.hash, run)
 }
 
-func (e *Events) listWebhooks(w http.ResponseWriter, r *http.Request, c eventCaller) error {
+func (e *Events) listWebhooks(w http.ResponseWriter, r *http.Request, c requester) error {
 	list, err := e.Service.Webhooks(r.Context(), c.who)
 	if err != nil {
 		return err
@@ -152,7 +152,7 @@ func (e *Events) listWebhooks(w http.ResponseWriter, r *http.Request, c eventCal
 	return httpx.WriteJSON(w, http.StatusOK, out)
 }
 
-func (e *Events) createWebhook(w http.ResponseWriter, r *http.Request, c eventCaller) error {
+func (e *Events) createWebhook(w http.ResponseWriter, r *http.Request, c requester) error {
 	var in webhookJSON
 	dec := json.NewDecoder(bytes.NewReader(c.body))
 	dec.DisallowUnknownFields()
@@ -177,7 +177,7 @@ func (e *Events) createWebhook(w http.ResponseWriter, r *http.Request, c eventCa
 	return httpx.WriteJSON(w, http.StatusOK, out)
 }
 
-func (e *Events) getWebhook(w http.ResponseWriter, r *http.Request, c eventCaller, name string) error {
+func (e *Events) getWebhook(w http.ResponseWriter, r *http.Request, c requester, name string) error {
 	hook, err := e.Service.Webhook(r.Context(), c.who, name)
 	if err != nil {
 		return err
@@ -186,7 +186,7 @@ func (e *Events) getWebhook(w http.ResponseWriter, r *http.Request, c eventCalle
 }
 
 func (e *Events) enableWebhook(enabled bool) webhookHandler {
-	return func(w http.ResponseWriter, r *http.Request, c eventCaller, name string) error {
+	return func(w http.ResponseWriter, r *http.Request, c requester, name string) error {
 		hook, err := e.Service.EnableWebhook(r.Context(), c.who, name, enabled)
 		if err != nil {
 			return err
@@ -195,14 +195,14 @@ func (e *Events) enableWebhook(enabled bool) webhookHandler {
 	}
 }
 
-func (e *Events) deleteWebhook(w http.ResponseWriter, r *http.Request, c eventCaller, name string) error {
+func (e *Events) deleteWebhook(w http.ResponseWriter, r *http.Request, c requester, name string) error {
 	if err := e.Service.DeleteWebhook(r.Context(), c.who, name); err != nil {
 		return err
 	}
 	return httpx.WriteJSON(w, http.StatusOK, struct{}{})
 }
 
-func (e *Events) testWebhook(w http.ResponseWriter, r *http.Request, c eventCaller, name string) error {
+func (e *Events) testWebhook(w http.ResponseWriter, r *http.Request, c requester, name string) error {
 	got, err := e.Service.TestWebhook(r.Context(), c.who, name)
 	if err != nil {
 		return err
@@ -214,7 +214,7 @@ func (e *Events) testWebhook(w http.ResponseWriter, r *http.Request, c eventCall
 	}{got.Delivered, got.Status, got.Error})
 }
 
-func (e *Events) listDeliveries(w http.ResponseWriter, r *http.Request, c eventCaller, name string) error {
+func (e *Events) listDeliveries(w http.ResponseWriter, r *http.Request, c requester, name string) error {
 	q := r.URL.Query()
 	before, err := number(q.Get("before"), "before")
 	if err != nil {
@@ -222,7 +222,7 @@ func (e *Events) listDeliveries(w http.ResponseWriter, r *http.Request, c eventC
 	}
 	limit, err := number(q.Get("max-results"), "max-results")
 	if err != nil || limit > 1000 {
-		return invalidEvent("max-results is a number from 1 to 1000")
+		return invalidMember("max-results is a number from 1 to 1000")
 	}
 	if limit == 0 {
 		limit = 100
@@ -241,7 +241,7 @@ func (e *Events) listDeliveries(w http.ResponseWriter, r *http.Request, c eventC
 	return httpx.WriteJSON(w, http.StatusOK, out)
 }
 
-func (e *Events) redeliver(w http.ResponseWriter, r *http.Request, c eventCaller, name string) error {
+func (e *Events) redeliver(w http.ResponseWriter, r *http.Request, c requester, name string) error {
 	id, err := number(r.URL.Query().Get("delivery"), "delivery")
 	if err != nil {
 		return err
@@ -262,7 +262,7 @@ func number(text, name string) (int64, error) {
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n <= 0 {
-		return 0, invalidEvent("%s is a positive number", name)
+		return 0, invalidMember("%s is a positive number", name)
 	}
 	return n, nil
 }
