@@ -93,10 +93,13 @@ func (g *memoryGuard) check(ctx context.Context) {
 
 // run looks until ctx ends, and keeps the collector's pace unless the operator sets it.
 func (g *memoryGuard) run(ctx context.Context) {
+	look := g.check
 	if os.Getenv("GOGC") == "" {
 		g.pace(ctx)
+		back := newGiveBack()
+		look = func(ctx context.Context) { g.check(ctx); back.look(ctx) }
 	}
-	every(ctx, memoryCheckEvery, g.check)
+	every(ctx, memoryCheckEvery, look)
 }
 
 // pace sets how much garbage may gather, now and after each collection until ctx ends: a
