@@ -24,6 +24,18 @@ func caseListIsTrue(t *testing.T, file string, last int) {
 			t.Errorf("there is no case %d", n)
 		}
 	}
+	source := testSources(t)
+	for _, name := range regexp.MustCompile(`\bTest[A-Z]\w+|\w+\.txtar`).FindAllString(list, -1) {
+		_, err := os.Stat(filepath.Join("testdata", "script", name))
+		if err != nil && !strings.Contains(source, "func "+name+"(") {
+			t.Errorf("there is no %s", name)
+		}
+	}
+}
+
+// testSources is the text of all tests that a list of cases may name.
+func testSources(t *testing.T) string {
+	t.Helper()
 	var tests strings.Builder
 	for _, dir := range []string{".", "../internal"} {
 		err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
@@ -36,10 +48,5 @@ func caseListIsTrue(t *testing.T, file string, last int) {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range regexp.MustCompile(`\bTest[A-Z]\w+|\w+\.txtar`).FindAllString(list, -1) {
-		_, err := os.Stat(filepath.Join("testdata", "script", name))
-		if err != nil && !strings.Contains(tests.String(), "func "+name+"(") {
-			t.Errorf("there is no %s", name)
-		}
-	}
+	return tests.String()
 }

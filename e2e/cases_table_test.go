@@ -2,8 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"io/fs"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -13,19 +11,7 @@ import (
 // tests that it names exist, and a case that a test is said to hold has a subtest, or the
 // test itself, with its number.
 func TestCaseTableIsTrue(t *testing.T) {
-	var tests strings.Builder
-	for _, dir := range []string{".", "../internal"} {
-		err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-			if err == nil && strings.HasSuffix(path, "_test.go") {
-				tests.WriteString(readFile(t, path))
-			}
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	source := tests.String()
+	source := testSources(t)
 	rows := map[string]string{}
 	for _, row := range regexp.MustCompile(`(?m)^\| (\d[\d.-]+) \| (.*) \|$`).FindAllStringSubmatch(readFile(t, "../docs/acceptance.md"), -1) {
 		if _, twice := rows[row[1]]; twice {
