@@ -21,7 +21,6 @@ var (
 	quotedPullSmall = quote{"git-pkgs/proxy 0.1", 3.7, 0.3}     // ms over direct
 	quotedPullLarge = quote{"git-pkgs/proxy 0.1", 11.6, 3}      // ms over direct
 	quotedHerd      = quote{"git-pkgs/proxy 0.1", 22_000, 1300} // ms
-	quotedCold      = quote{"git-pkgs/proxy 0.1", 2.50, 1.64}   // s
 	quotedStart     = quote{"git-pkgs/proxy 0.1", 21, 5}        // ms
 	quotedIdle      = quote{"git-pkgs/proxy 0.1", 27, 8}        // MiB
 )
