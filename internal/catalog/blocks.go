@@ -34,6 +34,11 @@ func (tx *Tx) DeleteBlock(ctx context.Context, domainID int64, target string) er
 	return tx.execOne(ctx, `DELETE FROM blocks WHERE domain_id = $1 AND target = $2`, domainID, target)
 }
 
+// CountBlocks returns how many blocks a domain has.
+func (tx *Tx) CountBlocks(ctx context.Context, domainID int64) (n int, err error) {
+	return n, tx.one(ctx, `SELECT count(*) FROM blocks WHERE domain_id = $1`, []any{domainID}, &n)
+}
+
 // Blocks returns the blocks of a domain by target.
 func (tx *Tx) Blocks(ctx context.Context, domainID int64) ([]BlockRow, error) {
 	const q = `SELECT k.format, k.namespace, k.name, k.version_key, k.sha256, k.target, k.reason, k.principal, k.created_at

@@ -40,12 +40,12 @@ func (s *Service) CreateBlock(ctx context.Context, who packhouse.Principal, d pa
 	}
 	row.Reason, row.Principal, row.Created = reason, who.ARN, s.now().UTC().Truncate(time.Microsecond)
 	return row.BlockEntry, s.changeBlocks(ctx, who, packhouse.ChangeBlocked, d, row.Target, reason, func(tx *catalog.Tx, domainID int64) error {
-		have, err := tx.Blocks(ctx, domainID)
+		have, err := tx.CountBlocks(ctx, domainID)
 		if err != nil {
 			return err
 		}
-		if len(have) >= maxBlocks {
-			return quotaExceeded("blocks_per_domain", packhouse.ResourceDomain, d.Name, "domain %s has %d blocks; at most %d are allowed", d.Name, len(have), maxBlocks)
+		if have >= maxBlocks {
+			return quotaExceeded("blocks_per_domain", packhouse.ResourceDomain, d.Name, "domain %s has %d blocks; at most %d are allowed", d.Name, have, maxBlocks)
 		}
 		err = tx.InsertBlock(ctx, domainID, row)
 		if errors.Is(err, catalog.ErrExists) {

@@ -3,10 +3,12 @@ package ops
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/packhouse/packhouse"
+	"github.com/packhouse/packhouse/internal/catalog"
 )
 
 // S47: a block reaches downloads by the API and by clients, publishes and copies at once;
@@ -99,4 +101,25 @@ func TestBlockTargets(t *testing.T) {
 		_, err := e.s.CreateBlock(e.ctx, e.admin, d, "tagged/box", reason)
 		e.wantError(err, packhouse.KindInvalid, "invalid_reason")
 	}
+}
+
+// All blocks of a domain are kept in memory, so there is an end to them.
+func TestBlocksAreBounded(t *testing.T) {
+	e := newEnv(t)
+	d := e.domain("main")
+	e.must(e.db.Update(e.ctx, func(tx *catalog.Tx) error {
+		domain, err := e.s.domainIn(e.ctx, tx, d)
+		for i := 0; i < maxBlocks-1 && err == nil; i++ {
+			name := packhouse.PackageName{Format: "tagged", Name: fmt.Sprintf("box-%d", i)}
+			err = tx.InsertBlock(e.ctx, domain.ID, catalog.BlockRow{BlockEntry: packhouse.BlockEntry{Target: name.String()}, Name: name})
+		}
+		return err
+	}))
+	_, err := e.s.CreateBlock(e.ctx, e.admin, d, "tagged/last", "")
+	e.must(err)
+	_, err = e.s.CreateBlock(e.ctx, e.admin, d, "tagged/beyond", "")
+	e.wantError(err, packhouse.KindQuotaExceeded, "blocks_per_domain")
+	e.must(e.s.DeleteBlock(e.ctx, e.admin, d, "tagged/last"))
+	_, err = e.s.CreateBlock(e.ctx, e.admin, d, "tagged/beyond", "")
+	e.must(err)
 }

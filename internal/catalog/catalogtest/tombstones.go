@@ -105,6 +105,7 @@ func testTombstones(t *testing.T, w *world) {
 			return result(tx.DomainPackages(w.ctx, w.domain.ID, catalog.DomainPackage{}, "/", "0", 10))
 		},
 		"Blocks":         func(tx *catalog.Tx) ([]any, error) { return result(tx.Blocks(w.ctx, w.domain.ID)) },
+		"CountBlocks":    func(tx *catalog.Tx) ([]any, error) { return result(tx.CountBlocks(w.ctx, w.domain.ID)) },
 		"RepositoryTags": func(tx *catalog.Tx) ([]any, error) { return result(tx.RepositoryTags(w.ctx, w.domain.ID, "k")) },
 		"ResourceTags": func(tx *catalog.Tx) ([]any, error) {
 			a, err := tx.ResourceTags(w.ctx, catalog.TaggedDomain, w.domain.ID)
